@@ -1,0 +1,206 @@
+//! What a spreadsheet would spoil, and what keeps it from doing so.
+
+use std::collections::BTreeMap;
+
+use downpipe_format::{Cell, ColumnKind, Layout, Profile, Time, TreatAs};
+use insta::assert_snapshot;
+
+use crate::samples::{
+    INTEGER, SECONDS, cells, column, encode, encoder, labelled, layout, text, treated, visible, zoo,
+};
+
+#[test]
+fn excel_writes_every_kind_of_cell() {
+    let (columns, rows) = zoo();
+    assert_snapshot!(encode(Profile::EXCEL, &columns, &rows), @r#"
+    <BOM>id,padded,price,ratio,name,hash,day,at,took<CR>
+    1,000042,12.50,0.1,Hello,00ABFF,2026-01-31,2026-01-31 09:05:07.123,09:05:07<CR>
+    "=""-9223372036854775808""","=""18446744073709551615""",-0.000000000000000000000000000001,-1.5e-7,"日本語、""引用"", 🧾","",0000-00-00,0000-00-00 00:00:00.000,-838:59:59<CR>
+    ,,,,,,,,<CR>
+    -1,1234567,"=""1234567890123456789""",1e300,"","=""31323334353637383930""",2026-02-00,9999-12-31 23:05:07.123,25:01:00<CR>
+    "#);
+}
+
+#[test]
+fn excel_guards_text_that_would_run() {
+    let texts = [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\tx",
+        "\rx",
+        "-",
+        "=\"x\"",
+        "=a,b",
+        "a=b",
+        "'=1",
+        " =1",
+        "",
+        "-090",
+        "+81 3 1234",
+    ];
+    let columns = [column("text", ColumnKind::Text)];
+    let rows: Vec<Vec<Cell<'_>>> = texts.into_iter().map(|cell| vec![text(cell)]).collect();
+    let mut encoder = encoder(Profile::EXCEL, Layout::default(), &columns, &rows);
+    assert_snapshot!(visible(&encoder.take()), @r#"
+    <BOM>text<CR>
+    '=1+1<CR>
+    '+1<CR>
+    '-1<CR>
+    '@SUM(A1)<CR>
+    '<TAB>x<CR>
+    "'<CR>x"<CR>
+    '-<CR>
+    "'=""x"""<CR>
+    "'=a,b"<CR>
+    a=b<CR>
+    '=1<CR>
+     =1<CR>
+    ""<CR>
+    '-090<CR>
+    '+81 3 1234<CR>
+    "#);
+    assert_eq!(encoder.changes()[0].1.formulas_guarded, 11);
+}
+
+#[test]
+fn plain_guards_nothing() {
+    assert_snapshot!(cells(Profile::PLAIN, ColumnKind::Text, &[text("=1+1"), text("-1"), text("12345678901234567890")]), @"
+    c
+    =1+1
+    -1
+    12345678901234567890
+    ");
+}
+
+#[test]
+fn excel_leaves_negative_numbers_alone() {
+    let columns = [
+        column("n", INTEGER),
+        column("d", ColumnKind::Decimal),
+        column("f", ColumnKind::Float),
+        column("t", SECONDS),
+    ];
+    let time = Time { negative: true, hours: 1, ..Time::default() };
+    let rows = [vec![Cell::Int(-5), Cell::Decimal(b"-5.25"), Cell::Double(-0.5), Cell::Time(time)]];
+    let mut encoder = encoder(Profile::EXCEL, Layout::default(), &columns, &rows);
+    assert_snapshot!(visible(&encoder.take()), @"
+    <BOM>n,d,f,t<CR>
+    -5,-5.25,-0.5,-01:00:00<CR>
+    ");
+    assert_eq!(encoder.changes(), []);
+}
+
+#[test]
+fn excel_keeps_every_digit_of_long_whole_numbers() {
+    let columns = [
+        column("n", INTEGER),
+        column("d", ColumnKind::Decimal),
+        column("t", ColumnKind::Text),
+        column("b", ColumnKind::Bytes),
+        column("z", ColumnKind::Integer { zerofill: 20 }),
+    ];
+    let rows = [
+        vec![
+            Cell::Int(999_999_999_999_999),
+            Cell::Decimal(b"-999999999999999"),
+            text("999999999999999"),
+            Cell::Bytes(b"\x12\x34\x56\x78\x90\x12\x34"),
+            Cell::Null,
+        ],
+        vec![
+            Cell::Int(-1_000_000_000_000_000),
+            Cell::Decimal(b"1000000000000000"),
+            text("1000000000000000"),
+            Cell::Bytes(b"\x12\x34\x56\x78\x90\x12\x34\x56"),
+            Cell::UInt(7),
+        ],
+        vec![
+            Cell::UInt(u64::MAX),
+            Cell::Decimal(b"1234567890123456.5"),
+            text("-12345678901234567"),
+            Cell::Null,
+            Cell::Null,
+        ],
+    ];
+    let mut encoder = encoder(Profile::EXCEL, Layout::default(), &columns, &rows);
+    assert_snapshot!(visible(&encoder.take()), @r#"
+    <BOM>n,d,t,b,z<CR>
+    999999999999999,-999999999999999,999999999999999,12345678901234,<CR>
+    "=""-1000000000000000""","=""1000000000000000""","=""1000000000000000""","=""1234567890123456""","=""00000000000000000007"""<CR>
+    "=""18446744073709551615""",1234567890123456.5,"=""-12345678901234567""",,<CR>
+    "#);
+    let changes: BTreeMap<_, _> =
+        encoder.changes().into_iter().map(|(label, changes)| (label, changes.long_numbers_as_text)).collect();
+    let expected = [("n", 2), ("d", 1), ("t", 2), ("b", 1), ("z", 1)];
+    assert_eq!(changes, expected.map(|(label, count)| (label.to_owned(), count)).into());
+}
+
+#[test]
+fn as_text_keeps_every_digit_and_counts_no_change() {
+    let kinds = [
+        ("phone", ColumnKind::Text),
+        ("code", ColumnKind::Integer { zerofill: 5 }),
+        ("amount", ColumnKind::Decimal),
+        ("ratio", ColumnKind::Float),
+        ("hash", ColumnKind::Bytes),
+    ];
+    let columns = kinds.map(|(name, kind)| column(name, kind));
+    let wishes = layout(kinds.map(|(name, _)| (name, treated(TreatAs::Text))));
+    let rows = [
+        vec![
+            text("09012345678"),
+            Cell::UInt(42),
+            Cell::Decimal(b"1.50"),
+            Cell::Double(0.1),
+            Cell::Bytes(&[0x12, 0xE4]),
+        ],
+        vec![text("=1"), Cell::UInt(7), Cell::Decimal(b"-1"), Cell::Float(1e20), Cell::Bytes(&[])],
+        vec![text("12E4"), Cell::Null, Cell::Null, Cell::Null, Cell::Null],
+        vec![text("1.2.3"), Cell::Null, Cell::Null, Cell::Null, Cell::Null],
+    ];
+    let mut excel = encoder(Profile::EXCEL, wishes.clone(), &columns, &rows);
+    assert_snapshot!(visible(&excel.take()), @r#"
+    <BOM>phone,code,amount,ratio,hash<CR>
+    "=""09012345678""","=""00042""","=""1.50""","=""0.1""","=""12E4"""<CR>
+    '=1,"=""00007""","=""-1""","=""1e20""",""<CR>
+    "=""12E4""",,,,<CR>
+    "=""1.2.3""",,,,<CR>
+    "#);
+    assert_eq!(excel.changes().len(), 1, "only the guarded formula is a change: {:?}", excel.changes());
+    let mut plain = encoder(Profile::PLAIN, wishes, &columns, &rows);
+    assert_snapshot!(visible(&plain.take()), @r#"
+    phone,code,amount,ratio,hash
+    09012345678,00042,1.50,0.1,12E4
+    =1,00007,-1,1e20,""
+    12E4,,,,
+    1.2.3,,,,
+    "#);
+}
+
+#[test]
+fn as_number_is_never_guarded() {
+    let columns = [column("delta", ColumnKind::Text), column("name", ColumnKind::Text)];
+    let wishes = layout([("delta", treated(TreatAs::Number))]);
+    let mut encoder = encoder(Profile::EXCEL, wishes, &columns, &[vec![text("-1.5"), text("-1.5")]]);
+    assert_snapshot!(visible(&encoder.take()), @"
+    <BOM>delta,name<CR>
+    -1.5,'-1.5<CR>
+    ");
+}
+
+#[test]
+fn changes_are_counted_under_the_label() {
+    let columns = [column("a", ColumnKind::Text), column("b", ColumnKind::Text)];
+    let rows = [
+        vec![text("=1"), text("x")],
+        vec![text("12345678901234567"), text("y")],
+        vec![text("@x"), text("z")],
+    ];
+    let encoder = encoder(Profile::EXCEL, layout([("a", labelled("メモ"))]), &columns, &rows);
+    let changes = encoder.changes();
+    assert_eq!(changes.len(), 1, "unchanged columns are left out: {changes:?}");
+    let (label, counts) = &changes[0];
+    assert_eq!((label.as_str(), counts.formulas_guarded, counts.long_numbers_as_text), ("メモ", 2, 1));
+}
