@@ -1,0 +1,165 @@
+//! What the file is like: profile, format, compression, name, and how long it is kept.
+
+use downpipe_format::Profile;
+
+/// A definition's `[output]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// How CSV is written.
+    pub profile: Profile,
+    /// The file format.
+    pub format: Format,
+    /// How the file is compressed.
+    pub compression: Compression,
+    /// What the file is called.
+    pub filename: FilenameTemplate,
+    /// How long it is kept.
+    pub retention: Retention,
+}
+
+/// Implements a choice by name: `ALL`, `as_str`, and a `FromStr` whose error lists what is allowed.
+macro_rules! named_choice {
+    ($type:ident, $($variant:ident = $name:literal),+) => {
+        impl $type {
+            /// Every choice, in the order in which messages list them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name in messages, definitions and receipts.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = String;
+
+            fn from_str(name: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|choice| choice.as_str() == name).ok_or_else(|| {
+                    let names: Vec<&str> = Self::ALL.iter().map(|choice| choice.as_str()).collect();
+                    format!("expected one of {}, got {name:?}", names.join(", "))
+                })
+            }
+        }
+    };
+}
+
+/// The file format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Comma-separated values, written as the profile says.
+    Csv,
+}
+named_choice!(Format, Csv = "csv");
+
+impl Format {
+    /// The media type for `Content-Type`.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+        }
+    }
+}
+
+/// How the file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+}
+named_choice!(Compression, None = "none");
+
+/// How long a finished file is kept. The bucket's lifecycle rules delete it by a tag of this name, so there is a rule for
+/// each of these and for no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Retention {
+    /// One day.
+    Days1,
+    /// Three days.
+    Days3,
+    /// A week.
+    #[default]
+    Days7,
+    /// Two weeks.
+    Days14,
+    /// Thirty days.
+    Days30,
+    /// Ninety days.
+    Days90,
+}
+named_choice!(
+    Retention,
+    Days1 = "1d",
+    Days3 = "3d",
+    Days7 = "7d",
+    Days14 = "14d",
+    Days30 = "30d",
+    Days90 = "90d"
+);
+
+impl Retention {
+    /// The number of days.
+    #[must_use]
+    pub fn days(self) -> i32 {
+        match self {
+            Self::Days1 => 1,
+            Self::Days3 => 3,
+            Self::Days7 => 7,
+            Self::Days14 => 14,
+            Self::Days30 => 30,
+            Self::Days90 => 90,
+        }
+    }
+}
+
+/// A file name with `{param}` placeholders, without its extension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilenameTemplate(String);
+
+impl FilenameTemplate {
+    /// File systems take 255 bytes; the rest is for the extension and for `.receipt.json`.
+    const MAX_BYTES: usize = 200;
+
+    /// Checks the template against the parameters it may name.
+    pub(crate) fn parse(template: &str, known: impl Fn(&str) -> bool) -> Result<Self, String> {
+        let stem = template.strip_suffix(".csv").unwrap_or(template);
+        let mut rest = stem;
+        while let Some((_, after)) = rest.split_once('{') {
+            let Some((name, after)) = after.split_once('}') else {
+                return Err(format!("expected a `}}` after the `{{` in {template:?}"));
+            };
+            if !known(name) {
+                return Err(format!("`{{{name}}}` is not a parameter of this definition"));
+            }
+            rest = after;
+        }
+        if stem.is_empty() {
+            Err("expected a name, got nothing".to_owned())
+        } else {
+            Ok(Self(stem.to_owned()))
+        }
+    }
+
+    /// The file name for these values, with characters replaced that some file system or header would not take.
+    pub(crate) fn render(&self, value_of: impl Fn(&str) -> Option<String>, format: Format) -> String {
+        let mut name = String::new();
+        let mut rest = self.0.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            let (param, after) = after.split_once('}').unwrap_or((after, ""));
+            name += before;
+            name += &value_of(param).unwrap_or_default();
+            rest = after;
+        }
+        name += rest;
+        let mut name: String = name
+            .chars()
+            .map(|c| if c.is_control() || r#"/\:*?"<>|"#.contains(c) { '-' } else { c })
+            .collect();
+        let cut = name.floor_char_boundary(Self::MAX_BYTES);
+        name.truncate(cut);
+        // A leading dot would hide the file, or point at a folder.
+        let name = name.trim_matches(|c: char| c == '.' || c.is_whitespace());
+        format!("{}.{}", if name.is_empty() { "export" } else { name }, format.as_str())
+    }
+}

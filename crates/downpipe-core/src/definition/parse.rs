@@ -1,0 +1,338 @@
+//! TOML text to a [`Definition`]. What serde cannot check is checked here, with the line it stands on.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use downpipe_format::{ColumnOptions, Layout, Profile, TreatAs};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use toml::Spanned;
+
+use super::output::{Compression, FilenameTemplate, Format, Output, Retention};
+use super::{AFTER, Access, Definition, DefinitionError, Limits, REQUESTED_BY, Resume};
+use crate::job::hex;
+use crate::message::RawParam;
+use crate::params::{Param, ParamType, Value, parse};
+use crate::sql::SqlTemplate;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDefinition {
+    title: Spanned<String>,
+    sql: Spanned<String>,
+    #[serde(default)]
+    params: BTreeMap<Spanned<String>, Spanned<RawDefinitionParam>>,
+    resume: Option<Spanned<RawResume>>,
+    #[serde(default)]
+    columns: BTreeMap<String, RawColumn>,
+    #[serde(default)]
+    limits: RawLimits,
+    #[serde(default)]
+    access: RawAccess,
+    #[serde(default)]
+    output: RawOutput,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDefinitionParam {
+    #[serde(rename = "type")]
+    kind: ParamType,
+    required: Option<bool>,
+    default: Option<Spanned<Scalar>>,
+    #[serde(default)]
+    one_of: Vec<Spanned<Scalar>>,
+    label: Option<String>,
+    max_length: Option<Spanned<usize>>,
+}
+
+/// A parameter's value in TOML. Dates may be written bare, as TOML has them.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a string, a whole number, a boolean or a date (a decimal number is written as a string)"
+)]
+enum Scalar {
+    Boolean(bool),
+    Integer(i64),
+    Datetime(toml::value::Datetime),
+    Text(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawResume {
+    column: String,
+    start: Scalar,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawColumn {
+    label: Option<String>,
+    #[serde(default)]
+    hide: bool,
+    #[serde(rename = "as")]
+    treat_as: Option<RawTreatAs>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawTreatAs {
+    Text,
+    Number,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    rows: Option<std::num::NonZeroU64>,
+    bytes: Option<std::num::NonZeroU64>,
+    seconds: Option<std::num::NonZeroU64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawAccess {
+    requesters: Option<Vec<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawOutput {
+    profile: Option<Spanned<String>>,
+    format: Option<Spanned<String>>,
+    compression: Option<Spanned<String>>,
+    filename: Option<Spanned<String>>,
+    retention: Option<Spanned<String>>,
+}
+
+impl Definition {
+    /// Reads a definition. `file` is what an error calls it; its stem is the definition's name.
+    ///
+    /// # Errors
+    /// The first thing wrong with it, with its line.
+    pub fn parse(file: &str, text: &str) -> Result<Self, DefinitionError> {
+        let source = Source { file, text };
+        let name = name_of(file).map_err(|reason| source.wrong(0..0, reason))?;
+        let raw: RawDefinition = toml::from_str(text)
+            .map_err(|error| source.wrong(error.span().unwrap_or_default(), error.message().to_owned()))?;
+        if raw.title.get_ref().trim().is_empty() {
+            return Err(source.wrong(raw.title.span(), "title: expected some text, got none".to_owned()));
+        }
+        let params = read_params(&source, raw.params)?;
+        let sql = read_sql(&source, &raw.sql, &params, raw.resume.is_some())?;
+        let resume = raw.resume.map(|resume| read_resume(&source, &resume, &sql)).transpose()?;
+        let output = read_output(&source, name, &raw.output, &params)?;
+        Ok(Self {
+            name: name.to_owned(),
+            title: raw.title.into_inner(),
+            sql,
+            params,
+            resume,
+            layout: Layout::new(raw.columns.into_iter().map(|(name, c)| (name, c.into())).collect()),
+            limits: raw.limits.into(),
+            access: Access { requesters: raw.access.requesters },
+            output,
+            sha256: hex(&Sha256::digest(text)),
+        })
+    }
+}
+
+/// The text being read, to turn positions into lines.
+struct Source<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn wrong(&self, span: Range<usize>, reason: String) -> DefinitionError {
+        let before = self.text.get(..span.start).unwrap_or_default();
+        DefinitionError { file: self.file.to_owned(), line: before.matches('\n').count() + 1, reason }
+    }
+}
+
+fn name_of(file: &str) -> Result<&str, String> {
+    let base = file.rsplit('/').next().unwrap_or(file);
+    let name = base.strip_suffix(".toml").unwrap_or(base);
+    let tail = |c: u8| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    let head = name.bytes().next().is_some_and(|c| tail(c) && c != b'_' && c != b'-');
+    if head && name.len() <= 64 && name.bytes().all(tail) {
+        Ok(name)
+    } else {
+        Err(format!(
+            "expected a file name of 1 to 64 characters out of a-z, 0-9, _ and -, the first a letter or a digit, got {name:?}"
+        ))
+    }
+}
+
+fn read_params(
+    source: &Source<'_>,
+    raw: BTreeMap<Spanned<String>, Spanned<RawDefinitionParam>>,
+) -> Result<BTreeMap<String, Param>, DefinitionError> {
+    let mut params = BTreeMap::new();
+    for (name, raw) in raw {
+        let word = name.get_ref().bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+        if !word || name.get_ref().is_empty() {
+            let reason =
+                format!("params: expected a name of letters, digits and _, got {:?}", name.get_ref());
+            return Err(source.wrong(name.span(), reason));
+        }
+        if [REQUESTED_BY, AFTER].contains(&name.get_ref().as_str()) {
+            let reason = format!("params.{}: this name is built in", name.get_ref());
+            return Err(source.wrong(name.span(), reason));
+        }
+        let param = read_param(source, name.get_ref(), raw)?;
+        params.insert(name.into_inner(), param);
+    }
+    Ok(params)
+}
+
+fn read_param(
+    source: &Source<'_>,
+    name: &str,
+    raw: Spanned<RawDefinitionParam>,
+) -> Result<Param, DefinitionError> {
+    let raw = raw.into_inner();
+    if let Some(most) = raw.max_length.as_ref().filter(|_| raw.kind != ParamType::String) {
+        let reason = format!("params.{name}.max_length: only a string has a length");
+        return Err(source.wrong(most.span(), reason));
+    }
+    let mut param = Param {
+        kind: raw.kind,
+        required: raw.required.unwrap_or(raw.default.is_none()),
+        default: None,
+        one_of: Vec::new(),
+        label: raw.label,
+        max_length: raw.max_length.map(Spanned::into_inner),
+    };
+    let read = |param: &Param, key: &str, scalar: Spanned<Scalar>| {
+        let span = scalar.span();
+        let field = format!("params.{name}.{key}");
+        param
+            .read(&field, Some(&scalar.into_inner().into()))
+            .map_err(|error| source.wrong(span, error.to_string()))
+    };
+    let one_of: Result<Vec<Value>, _> =
+        raw.one_of.into_iter().map(|value| read(&param, "one_of", value)).collect();
+    param.one_of = one_of?;
+    // Read last, so that the default too is one of the allowed.
+    param.default = raw.default.map(|value| read(&param, "default", value)).transpose()?;
+    Ok(param)
+}
+
+fn read_sql(
+    source: &Source<'_>,
+    sql: &Spanned<String>,
+    params: &BTreeMap<String, Param>,
+    resumes: bool,
+) -> Result<SqlTemplate, DefinitionError> {
+    let template = SqlTemplate::parse(sql.get_ref()).map_err(|error| {
+        let mut wrong = source.wrong(sql.span(), format!("sql: {}", error.reason));
+        // TOML drops the line break right after the opening quotes.
+        let opened_on_own_line =
+            source.text[sql.span()].trim_start_matches(['"', '\'']).starts_with(['\r', '\n']);
+        wrong.line += error.line + usize::from(opened_on_own_line);
+        wrong
+    })?;
+    for name in template.placeholders() {
+        let known = params.contains_key(name) || name == REQUESTED_BY || (name == AFTER && resumes);
+        if !known {
+            let hint = if name == AFTER { "needs a [resume]" } else { "is not declared in [params]" };
+            return Err(source.wrong(sql.span(), format!("sql: `:{name}` {hint}")));
+        }
+    }
+    if let Some(unused) = params.keys().find(|name| !template.placeholders().any(|used| used == *name)) {
+        return Err(source.wrong(sql.span(), format!("sql: the parameter `{unused}` is not used")));
+    }
+    Ok(template)
+}
+
+fn read_resume(
+    source: &Source<'_>,
+    resume: &Spanned<RawResume>,
+    sql: &SqlTemplate,
+) -> Result<Resume, DefinitionError> {
+    if !sql.placeholders().any(|name| name == AFTER) {
+        let reason =
+            "resume: the SQL must filter on `:after`, or a continued export would start over".to_owned();
+        return Err(source.wrong(resume.span(), reason));
+    }
+    let RawResume { column, start } = resume.get_ref();
+    let raw: RawParam = start.into();
+    // Compared as a number where it is one: as text, '9' would come after '10'.
+    let start = parse(ParamType::Integer, &raw).or_else(|| parse(ParamType::String, &raw));
+    let start = start.ok_or_else(|| {
+        source.wrong(resume.span(), format!("resume.start: expected a string or a whole number, got {raw}"))
+    })?;
+    Ok(Resume { column: column.clone(), start })
+}
+
+fn read_output(
+    source: &Source<'_>,
+    name: &str,
+    raw: &RawOutput,
+    params: &BTreeMap<String, Param>,
+) -> Result<Output, DefinitionError> {
+    fn choice<T: std::str::FromStr<Err: ToString>>(
+        source: &Source<'_>,
+        key: &str,
+        raw: Option<&Spanned<String>>,
+        default: T,
+    ) -> Result<T, DefinitionError> {
+        let Some(raw) = raw else { return Ok(default) };
+        let wrong = |error: T::Err| source.wrong(raw.span(), format!("output.{key}: {}", error.to_string()));
+        raw.get_ref().parse().map_err(wrong)
+    }
+    let filename = raw.filename.as_ref();
+    let filename = FilenameTemplate::parse(filename.map_or(name, |spanned| spanned.get_ref()), |p| {
+        params.contains_key(p)
+    })
+    .map_err(|reason| {
+        source.wrong(filename.map(Spanned::span).unwrap_or_default(), format!("output.filename: {reason}"))
+    })?;
+    Ok(Output {
+        profile: choice(source, "profile", raw.profile.as_ref(), Profile::PLAIN)?,
+        format: choice(source, "format", raw.format.as_ref(), Format::Csv)?,
+        compression: choice(source, "compression", raw.compression.as_ref(), Compression::None)?,
+        filename,
+        retention: choice(source, "retention", raw.retention.as_ref(), Retention::default())?,
+    })
+}
+
+impl From<&Scalar> for RawParam {
+    fn from(scalar: &Scalar) -> Self {
+        match scalar {
+            Scalar::Boolean(boolean) => Self::Boolean(*boolean),
+            Scalar::Integer(number) => Self::Number(number.to_string()),
+            Scalar::Datetime(datetime) => Self::Text(datetime.to_string()),
+            Scalar::Text(text) => Self::Text(text.clone()),
+        }
+    }
+}
+
+impl From<Scalar> for RawParam {
+    fn from(scalar: Scalar) -> Self {
+        (&scalar).into()
+    }
+}
+
+impl From<RawColumn> for ColumnOptions {
+    fn from(raw: RawColumn) -> Self {
+        let treat_as = raw.treat_as.map(|treat_as| match treat_as {
+            RawTreatAs::Text => TreatAs::Text,
+            RawTreatAs::Number => TreatAs::Number,
+        });
+        Self { label: raw.label, hide: raw.hide, treat_as }
+    }
+}
+
+impl From<RawLimits> for Limits {
+    fn from(raw: RawLimits) -> Self {
+        Self {
+            rows: raw.rows.map(Into::into),
+            bytes: raw.bytes.map(Into::into),
+            seconds: raw.seconds.map(Into::into),
+        }
+    }
+}

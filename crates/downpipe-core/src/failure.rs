@@ -1,0 +1,162 @@
+//! What an error means: for the person who asked, and for what happens next.
+//!
+//! The one table of the whole program in which errors are sorted. Everything that can go wrong ends here.
+
+use std::error::Error;
+
+use crate::job::Failure;
+use crate::ledger::LedgerError;
+use crate::login::LoginError;
+use crate::pipeline::ExportError;
+use crate::rejection::Rejections;
+use crate::source::{SinkError, SourceError};
+use crate::store::StoreError;
+
+/// What happens after a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The cause may pass: try again later.
+    Retry,
+    /// It will fail again: end the job and tell the person.
+    Fail,
+    /// The job is somebody else's now: stop, and write nothing more.
+    Yield,
+}
+
+const ASK_AGAIN: &str =
+    "Please ask for it again. If that fails too, tell the people who run this export the job number.";
+const ASK_OPERATOR: &str = "Asking again will not help. Tell the people who run this export the job number.";
+const ASK_FOR_LESS: &str = "Ask for less at once, for example a shorter period.";
+
+/// A request that was refused.
+#[must_use]
+pub fn of_rejection(rejections: &Rejections) -> Failure {
+    failure(
+        "rejected",
+        format!("The request was refused: {rejections}."),
+        "Correct the request and send it again.",
+    )
+}
+
+/// A failure that would have been retried, had it not been the last attempt.
+#[must_use]
+pub fn of_last_attempt(last: Failure, attempts: u32) -> Failure {
+    let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
+    let message = format!("{} It was tried {times}.", last.message);
+    Failure { message, ..last }
+}
+
+/// A job whose worker died, again and again, before it could say anything.
+#[must_use]
+pub fn of_crash() -> Failure {
+    failure("crashed", "The export broke off each time it was tried.", ASK_OPERATOR)
+}
+
+/// Sorts the error of an export.
+#[must_use]
+pub fn of_export(error: &ExportError) -> (Next, Failure) {
+    let (next, failure) = match error {
+        ExportError::Source(error) => of_source(error),
+        ExportError::Store(error) => of_store(error),
+    };
+    let detail = failure.detail.or_else(|| Some(chain(error)));
+    (next, Failure { detail, ..failure })
+}
+
+/// Sorts an error of the ledger.
+#[must_use]
+pub fn of_ledger(error: &LedgerError) -> (Next, Failure) {
+    let failure = failure("ledger", "The export could not be recorded.", ASK_AGAIN);
+    match error {
+        LedgerError::LeaseLost { .. } => (Next::Yield, failure),
+        LedgerError::Unavailable(_) | LedgerError::Failed(_) => (Next::Retry, failure),
+    }
+}
+
+fn of_source(error: &SourceError) -> (Next, Failure) {
+    match error {
+        SourceError::Disconnected(_) => {
+            (Next::Retry, failure("database_unavailable", "The database could not be reached.", ASK_AGAIN))
+        }
+        // A rotated password is a matter of minutes; a wrong one is found by the last attempt.
+        SourceError::LoginRefused(_) => {
+            (Next::Retry, failure("login_refused", "The database refused the login.", ASK_OPERATOR))
+        }
+        SourceError::QueryFailed { code, message } => {
+            let words = format!("The database could not answer the query (error {code}).");
+            let failure = failure("query_failed", words, ASK_OPERATOR);
+            (Next::Fail, Failure { detail: Some(message.clone()), ..failure })
+        }
+        SourceError::TimedOut => {
+            (Next::Fail, failure("timed_out", "The query took longer than it may.", ASK_FOR_LESS))
+        }
+        SourceError::Killed => {
+            (Next::Fail, failure("killed", "The query was stopped in the database.", ASK_AGAIN))
+        }
+        SourceError::Short(_) => {
+            (Next::Retry, failure("short_result", "The database's answer ended before its end.", ASK_AGAIN))
+        }
+        SourceError::Sink(error) => of_sink(error),
+    }
+}
+
+fn of_sink(error: &SinkError) -> (Next, Failure) {
+    match error {
+        SinkError::Layout(error) => {
+            let words = format!("The export's definition does not fit its query: {error}.");
+            (Next::Fail, failure("definition", words, ASK_OPERATOR))
+        }
+        SinkError::Limit { what, most } => {
+            let words = format!("The result is larger than allowed: more than {most} {what}.");
+            let advice = if *what == "rows in one sheet" {
+                "Ask for less at once, or for the profile \"plain\", which has no such limit."
+            } else {
+                ASK_FOR_LESS
+            };
+            (Next::Fail, failure("too_large", words, advice))
+        }
+        SinkError::Store(error) => of_store(error),
+        SinkError::Ledger(error) => of_ledger(error),
+    }
+}
+
+fn of_store(error: &StoreError) -> (Next, Failure) {
+    let (next, advice) = match error {
+        StoreError::Unavailable { .. }
+        | StoreError::SizeMismatch { .. }
+        | StoreError::ChecksumMismatch { .. } => (Next::Retry, ASK_AGAIN),
+        // An earlier attempt may have come to its end after all; the next attempt clears that away.
+        StoreError::Exists { .. } => (Next::Retry, ASK_OPERATOR),
+        StoreError::Refused { .. } => (Next::Fail, ASK_OPERATOR),
+    };
+    (next, failure("storage", "The file could not be stored.", advice))
+}
+
+impl From<LoginError> for SourceError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Unavailable(_) => Self::Disconnected(Box::new(error)),
+            LoginError::Invalid(_) => Self::LoginRefused(Box::new(error)),
+        }
+    }
+}
+
+/// An error with all its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        // Transparent errors repeat their cause's words.
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn failure(code: &str, message: impl Into<String>, advice: &str) -> Failure {
+    Failure { code: code.to_owned(), message: message.into(), advice: advice.to_owned(), detail: None }
+}

@@ -1,0 +1,74 @@
+//! Why input was refused: the field, what was expected and what came.
+
+use std::fmt;
+
+/// One thing wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: expected {expected}, got {actual}")]
+pub struct Rejection {
+    /// The field's path, such as `params.from`.
+    pub field: String,
+    /// What would have been right.
+    pub expected: String,
+    /// What came, shortened.
+    pub actual: String,
+}
+
+/// Everything wrong with a request, named at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejections(Vec<Rejection>);
+
+impl std::error::Error for Rejections {}
+
+impl fmt::Display for Rejections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, rejection) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{rejection}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Rejection> for Rejections {
+    fn from(rejection: Rejection) -> Self {
+        Self(vec![rejection])
+    }
+}
+
+impl Rejections {
+    /// `Ok` when nothing is wrong.
+    ///
+    /// # Errors
+    /// When `rejections` has any.
+    pub fn none_of(rejections: Vec<Rejection>) -> Result<(), Self> {
+        if rejections.is_empty() { Ok(()) } else { Err(Self(rejections)) }
+    }
+
+    /// The rejections, at least one.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Rejection] {
+        &self.0
+    }
+}
+
+impl Rejection {
+    pub(crate) fn new(
+        field: impl Into<String>,
+        expected: impl Into<String>,
+        actual: impl fmt::Display,
+    ) -> Self {
+        Self { field: field.into(), expected: expected.into(), actual: shorten(&actual.to_string()) }
+    }
+}
+
+/// Long input is cut where a person has seen enough of it.
+pub(crate) fn shorten(text: &str) -> String {
+    const ENOUGH: usize = 80;
+    match text.char_indices().nth(ENOUGH) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
+    }
+}

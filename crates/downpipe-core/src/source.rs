@@ -1,0 +1,130 @@
+//! Where rows come from. A port: the database reads, and pushes every row into a [`RowSink`].
+
+use std::error::Error;
+
+use downpipe_format::{Cell, Column, LayoutError};
+use tokio::time::Instant;
+
+use crate::ledger::LedgerError;
+use crate::sql::SqlPiece;
+use crate::store::StoreError;
+
+/// A query that is ready to run.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// SQL with its values in place.
+    pub sql: Vec<SqlPiece>,
+    /// When it must have ended; a query still running then is killed.
+    pub deadline: Instant,
+}
+
+/// What a database says of a result that was read to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndOfResult {
+    /// The rows that the *server* counted.
+    pub rows: u64,
+    /// The moment of the snapshot that was read.
+    pub as_of: jiff::Timestamp,
+}
+
+/// Reads queries.
+pub trait RowSource: Send + Sync {
+    /// Runs the query, pushes every row into the sink and proves that the end was reached: that the server counted what
+    /// it sent, and that the connection still answers with what is asked of it and not with rows left over.
+    ///
+    /// Whatever the end, no query is left running in the database.
+    ///
+    /// # Errors
+    /// See [`SourceError`]. Rows may have reached the sink by then; they are not a result.
+    fn read<S: RowSink>(
+        &self,
+        query: &Query,
+        sink: &mut S,
+    ) -> impl Future<Output = Result<EndOfResult, SourceError>> + Send;
+}
+
+/// Takes rows. All but [`flush`](Self::flush) is synchronous, so that a row costs no wake-up.
+pub trait RowSink: Send {
+    /// The columns, once, before the first row, and for a result without rows too: its file has a header.
+    ///
+    /// # Errors
+    /// When they do not fit the definition.
+    fn start(&mut self, columns: &[Column]) -> Result<(), SinkError>;
+
+    /// The next cell of the row.
+    fn cell(&mut self, cell: Cell<'_>);
+
+    /// The row is complete.
+    ///
+    /// # Errors
+    /// When a limit is passed.
+    fn end_row(&mut self) -> Result<SinkState, SinkError>;
+
+    /// Makes room, waiting for slower parts downstream: this is the back-pressure.
+    ///
+    /// # Errors
+    /// When something downstream has failed.
+    fn flush(&mut self) -> impl Future<Output = Result<(), SinkError>> + Send;
+}
+
+/// Whether a sink wants more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SinkState {
+    /// Go on.
+    Ready,
+    /// Call [`RowSink::flush`] before the next row.
+    Full,
+}
+
+/// Why a sink takes no more rows.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The definition's columns are not the query's.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A limit is passed.
+    #[error("more than {most} {what}")]
+    Limit {
+        /// `rows`, `bytes`, or `rows in one sheet`.
+        what: &'static str,
+        /// The most that is allowed.
+        most: u64,
+    },
+    /// The upload failed.
+    #[error("the file could not be stored")]
+    Store(#[from] StoreError),
+    /// The ledger failed, or gave the job to somebody else.
+    #[error("the job could not be recorded")]
+    Ledger(#[from] LedgerError),
+}
+
+/// Why a query gave no complete result.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The database could not be reached, or the connection broke. It may work later.
+    #[error("the database could not be reached, or the connection to it broke")]
+    Disconnected(#[source] Box<dyn Error + Send + Sync>),
+    /// The database refused the login.
+    #[error("the database refused the login")]
+    LoginRefused(#[source] Box<dyn Error + Send + Sync>),
+    /// The database ran the query and said no. It will say so again.
+    #[error("the database reported error {code}")]
+    QueryFailed {
+        /// MySQL's error number; 0 for an error that the driver found.
+        code: u16,
+        /// Its words, which may quote the data.
+        message: String,
+    },
+    /// The deadline or the database's time limit was met.
+    #[error("the query did not end in time")]
+    TimedOut,
+    /// Somebody stopped the query in the database.
+    #[error("the query was stopped in the database")]
+    Killed,
+    /// The result ended before its end. Never to be mistaken for a small result.
+    #[error("the result ended early: {0}")]
+    Short(String),
+    /// The sink took no more.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}

@@ -1,0 +1,189 @@
+//! A definition's SQL with its `:name` placeholders found, so that values can take their places without ever becoming
+//! text.
+
+use crate::params::Value;
+
+/// SQL split at its placeholders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlTemplate {
+    pieces: Vec<TemplatePiece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum TemplatePiece {
+    Text(String),
+    Placeholder(String),
+}
+
+/// A piece of a query that is ready to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SqlPiece {
+    /// Text that the definition's author wrote.
+    Text(String),
+    /// A value, to be bound at this place.
+    Value(Value),
+}
+
+/// What is wrong with a definition's SQL, and the line in it (counted from 0) where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SqlError {
+    pub(crate) line: usize,
+    pub(crate) reason: String,
+}
+
+/// Statements that return rows and change nothing.
+const READS: [&str; 4] = ["SELECT", "WITH", "TABLE", "VALUES"];
+
+impl SqlTemplate {
+    /// Finds the placeholders, leaving alone what only looks like one: in strings, quoted names and comments.
+    pub(crate) fn parse(sql: &str) -> Result<Self, SqlError> {
+        let mut pieces = Vec::new();
+        let mut text = String::new();
+        let mut first_word = None;
+        let mut ended = false;
+        let mut rest = sql;
+        while let Some(token) = Token::first(rest) {
+            let at = || line_of(sql, rest);
+            match token {
+                Token::Unclosed(what) => {
+                    return Err(SqlError { line: at(), reason: format!("{what} is not closed") });
+                }
+                Token::Blank(_) => {}
+                _ if ended => {
+                    let reason = "there is more after the `;`; a definition is one statement".to_owned();
+                    return Err(SqlError { line: at(), reason });
+                }
+                Token::Word(word) => {
+                    first_word.get_or_insert_with(|| (word.to_ascii_uppercase(), at()));
+                    if word.eq_ignore_ascii_case("SQL_CALC_FOUND_ROWS") {
+                        let reason = "SQL_CALC_FOUND_ROWS changes the row count that proves a file complete; leave it out";
+                        return Err(SqlError { line: at(), reason: reason.to_owned() });
+                    }
+                }
+                Token::Marker => {
+                    let reason = "`?` has no name; write parameters as `:name`".to_owned();
+                    return Err(SqlError { line: at(), reason });
+                }
+                Token::End => ended = true,
+                Token::Placeholder(_) | Token::Quoted(_) | Token::Other(_) => {}
+            }
+            match token {
+                Token::Placeholder(name) => {
+                    pieces.push(TemplatePiece::Text(std::mem::take(&mut text)));
+                    pieces.push(TemplatePiece::Placeholder(name.to_owned()));
+                }
+                Token::End => {}
+                _ => text.push_str(&rest[..token.len()]),
+            }
+            rest = &rest[token.len()..];
+        }
+        pieces.push(TemplatePiece::Text(text));
+        let (word, line) = first_word.unwrap_or_default();
+        if !READS.contains(&word.as_str()) {
+            let reason = format!("expected a statement that reads ({}), got {word:?}", READS.join(", "));
+            return Err(SqlError { line, reason });
+        }
+        Ok(Self { pieces })
+    }
+
+    /// The placeholders' names, in order and as often as they stand there.
+    pub(crate) fn placeholders(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            TemplatePiece::Placeholder(name) => Some(name.as_str()),
+            TemplatePiece::Text(_) => None,
+        })
+    }
+
+    /// Puts a value at every placeholder. `value_of` is asked once for each occurrence.
+    pub(crate) fn bind(&self, value_of: impl Fn(&str) -> Option<Value>) -> Option<Vec<SqlPiece>> {
+        self.pieces
+            .iter()
+            .map(|piece| match piece {
+                TemplatePiece::Text(text) => Some(SqlPiece::Text(text.clone())),
+                TemplatePiece::Placeholder(name) => value_of(name).map(SqlPiece::Value),
+            })
+            .collect()
+    }
+}
+
+/// A token, as far as finding placeholders needs to know them.
+#[derive(Debug, Clone, Copy)]
+enum Token<'a> {
+    Blank(&'a str),
+    Quoted(&'a str),
+    Word(&'a str),
+    Placeholder(&'a str),
+    Marker,
+    End,
+    Other(&'a str),
+    Unclosed(&'static str),
+}
+
+impl<'a> Token<'a> {
+    fn first(sql: &'a str) -> Option<Self> {
+        let first = sql.chars().next()?;
+        Some(match first {
+            '\'' | '"' | '`' => quoted(sql, first),
+            '#' => Self::Blank(until_line_end(sql)),
+            // MySQL takes `--` for a comment only when white space or a control character follows, both of them ASCII
+            // (reference manual, "Comments").
+            '-' if sql.starts_with("--")
+                && sql[2..].bytes().next().is_none_or(|b| b == b' ' || b.is_ascii_control()) =>
+            {
+                Self::Blank(until_line_end(sql))
+            }
+            // `/*!` and `/*+` are no comments: MySQL runs what is inside the first and heeds the second.
+            '/' if sql.starts_with("/*!") || sql.starts_with("/*+") => Self::Other(&sql[..3]),
+            '/' if sql.starts_with("/*") => match sql[2..].find("*/") {
+                Some(end) => Self::Blank(&sql[..end + 4]),
+                None => Self::Unclosed("a comment"),
+            },
+            ':' => match word(&sql[1..]) {
+                "" => Self::Other(&sql[..1]),
+                name => Self::Placeholder(name),
+            },
+            '?' => Self::Marker,
+            ';' => Self::End,
+            c if c.is_whitespace() => Self::Blank(&sql[..c.len_utf8()]),
+            c => match word(sql) {
+                "" => Self::Other(&sql[..c.len_utf8()]),
+                word => Self::Word(word),
+            },
+        })
+    }
+
+    fn len(self) -> usize {
+        match self {
+            Self::Blank(text) | Self::Quoted(text) | Self::Word(text) | Self::Other(text) => text.len(),
+            Self::Placeholder(name) => name.len() + 1,
+            Self::Marker | Self::End => 1,
+            Self::Unclosed(_) => 0,
+        }
+    }
+}
+
+fn word(sql: &str) -> &str {
+    let end = sql.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(sql.len());
+    &sql[..end]
+}
+
+fn until_line_end(sql: &str) -> &str {
+    &sql[..sql.find('\n').unwrap_or(sql.len())]
+}
+
+/// A string or quoted name. A doubled quote stays inside; a backslash escapes in strings, but not in names.
+fn quoted(sql: &str, quote: char) -> Token<'_> {
+    let mut chars = sql.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == '\\' && quote != '`' {
+            chars.next();
+        } else if c == quote && chars.next_if(|(_, next)| *next == quote).is_none() {
+            return Token::Quoted(&sql[..=at]);
+        }
+    }
+    Token::Unclosed(if quote == '`' { "a quoted name" } else { "a string" })
+}
+
+fn line_of(sql: &str, rest: &str) -> usize {
+    sql[..sql.len() - rest.len()].matches('\n').count()
+}

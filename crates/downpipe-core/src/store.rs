@@ -1,0 +1,191 @@
+//! Where files go. A port: an object store, or a disk.
+
+use std::error::Error;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
+
+use crate::definition::Retention;
+use crate::job::JobId;
+
+/// An object to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewObject {
+    /// Its final key.
+    pub key: String,
+    /// What a browser saves it as, in any language.
+    pub file_name: String,
+    /// Its media type.
+    pub content_type: String,
+    /// The job and attempt that write it: an object that carries them is ours.
+    pub token: WriteToken,
+    /// How long it is kept.
+    pub retention: Retention,
+}
+
+/// Which attempt at which job wrote an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteToken {
+    /// The job.
+    pub job: JobId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+}
+
+/// The size of a file and the checksum of its bytes, to hold the stored object against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// Bytes.
+    pub bytes: u64,
+    /// CRC-64/NVME, the full-object checksum that S3 recommends.
+    pub crc64nvme: u64,
+}
+
+impl Total {
+    /// The checksum as S3 shows and takes it: its big-endian bytes in base64.
+    #[must_use]
+    pub fn crc64nvme_base64(&self) -> String {
+        BASE64_STANDARD.encode(self.crc64nvme.to_be_bytes())
+    }
+}
+
+/// A piece of a file.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// From 1.
+    pub number: u32,
+    /// Where in the file it begins, in bytes.
+    pub offset: u64,
+    /// Its bytes. Never empty.
+    pub body: Bytes,
+}
+
+/// A part that has arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPart {
+    /// From 1.
+    pub number: u32,
+    /// What the store calls this content.
+    pub etag: String,
+    /// The checksum the store computed, in its own notation, if it gave one.
+    pub checksum: Option<String>,
+}
+
+/// Stores files whole: an object is complete at its key, or absent.
+pub trait ObjectStore: Send + Sync {
+    /// A file on its way in parts.
+    type Upload: Upload + 'static;
+
+    /// Stores a small file in one go.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. [`StoreError::Exists`] when the key holds an object of another attempt; one of our own
+    /// attempt means that an answer was lost, and is success.
+    fn put(
+        &self,
+        object: &NewObject,
+        body: Bytes,
+        total: Total,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Begins a file that comes in parts. Nothing is at the key until [`Upload::complete`].
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn begin(&self, object: &NewObject) -> impl Future<Output = Result<Self::Upload, StoreError>> + Send;
+
+    /// Stores the receipt beside the object, at [`Receipt::key_of`](crate::receipt::Receipt::key_of) its key, replacing what
+    /// an earlier attempt left there.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn put_receipt(
+        &self,
+        object: &NewObject,
+        receipt: Bytes,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Removes what an earlier attempt of the same job completed at the key but never recorded. Its receipt may stay, as
+    /// the next one replaces it. Where nothing is, nothing is to be done.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when the object there belongs to another job; else see [`StoreError`].
+    fn clear(&self, object: &NewObject) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The object's address, for a person: `s3://bucket/key` or a path.
+    fn address(&self, key: &str) -> String;
+}
+
+/// A file on its way in parts.
+pub trait Upload: Send + Sync {
+    /// Parts that may be under way at once. Memory holds this many and one more.
+    fn parallelism(&self) -> usize;
+
+    /// Stores a part. Parts may arrive in any order when [`parallelism`](Self::parallelism) is above 1.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn part(&self, part: Part) -> impl Future<Output = Result<StoredPart, StoreError>> + Send;
+
+    /// Puts the parts, in order, at the key, and sees that the object has the size and checksum it must have: one that
+    /// has not is never at the key. Calling it again after a lost answer is success.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::put`].
+    fn complete(
+        &self,
+        parts: Vec<StoredPart>,
+        total: Total,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Gives up, and leaves no part behind. Call it when no part is under way.
+    ///
+    /// # Errors
+    /// When parts may have been left behind.
+    fn abort(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Why a file could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store did not answer, or not in time. It may work later.
+    #[error("{operation}: the store could not be reached or did not answer in time")]
+    Unavailable {
+        /// What was being done.
+        operation: &'static str,
+        /// What the client says.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The store said no, and will say so again: no permission, no such bucket.
+    #[error("{operation}: the store refused")]
+    Refused {
+        /// What was being done.
+        operation: &'static str,
+        /// What the store says.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The key holds an object that is not ours.
+    #[error("the key holds an object of {holder} already")]
+    Exists {
+        /// Whose it is.
+        holder: String,
+    },
+    /// The object is not what was sent.
+    #[error("the stored object has {actual} bytes, expected {expected}")]
+    SizeMismatch {
+        /// Bytes sent.
+        expected: u64,
+        /// Bytes found.
+        actual: u64,
+    },
+    /// The object has the right size and the wrong content.
+    #[error("the stored object has the checksum {actual}, expected {expected}")]
+    ChecksumMismatch {
+        /// CRC-64/NVME of what was sent, in base64.
+        expected: String,
+        /// What the store computed.
+        actual: String,
+    },
+}

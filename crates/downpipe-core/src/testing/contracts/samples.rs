@@ -1,0 +1,82 @@
+//! What the suites write: jobs, receipts, failures, objects.
+
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, checksum};
+
+use crate::definition::Retention;
+use crate::job::{Failure, JobId, NewJob};
+use crate::receipt::Receipt;
+use crate::store::{NewObject, Total, WriteToken};
+
+/// A job that differs from every other in `name`.
+pub(super) fn new_job(name: &str) -> NewJob {
+    NewJob {
+        id: job_id(name),
+        requested_by: "花子@example.com".to_owned(),
+        export: "orders".to_owned(),
+        request_id: format!("request {name}"),
+        message_id: format!("message {name}"),
+        message: format!("{{\"export\":\"orders\",\"request_id\":\"request {name} 🧾\"}}"),
+    }
+}
+
+pub(super) fn job_id(name: &str) -> JobId {
+    JobId::of_unreadable("contract", name)
+}
+
+pub(super) fn failure(code: &str) -> Failure {
+    Failure {
+        code: code.to_owned(),
+        message: "It did not work — 残念.".to_owned(),
+        advice: "Try \"again\".".to_owned(),
+        detail: Some("line one\nline two".to_owned()),
+    }
+}
+
+pub(super) fn receipt(job: &JobId, attempt: u32) -> Receipt {
+    let at = jiff::Timestamp::constant(1_767_323_045, 123_456_000);
+    Receipt {
+        job_id: job.to_string(),
+        attempt,
+        export: "orders".to_owned(),
+        title: "注文".to_owned(),
+        definition_sha256: "00".repeat(32),
+        params: serde_json::Map::from_iter([("from".to_owned(), "2026-01-01".into())]),
+        requested_by: "花子@example.com".to_owned(),
+        as_of: at,
+        completed_at: at,
+        expires_at: at,
+        address: "s3://bucket/key".to_owned(),
+        file_name: "orders.csv".to_owned(),
+        format: "csv".to_owned(),
+        profile: "plain".to_owned(),
+        compression: "none".to_owned(),
+        columns: vec!["id".to_owned(), "合計".to_owned()],
+        rows: 7,
+        bytes: 77,
+        sha256: "ab".repeat(32),
+        crc64nvme: "AAAAAAAAAAA=".to_owned(),
+        changes: serde_json::Map::new(),
+        continued: false,
+    }
+}
+
+/// An object of attempt `attempt` of the job `name`.
+pub(super) fn object(key: String, name: &str, attempt: u32) -> NewObject {
+    NewObject {
+        key,
+        file_name: "注文 2026.csv".to_owned(),
+        content_type: "text/csv; charset=utf-8; header=present".to_owned(),
+        token: WriteToken { job: job_id(name), attempt },
+        retention: Retention::default(),
+    }
+}
+
+pub(super) fn total(body: &[u8]) -> Total {
+    Total { bytes: body.len() as u64, crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, body) }
+}
+
+/// So many bytes that no two pieces of them are alike.
+pub(super) fn bytes(length: usize, seed: u8) -> Bytes {
+    (0..length).map(|at| at.to_le_bytes()[at % 3].wrapping_add(seed)).collect()
+}

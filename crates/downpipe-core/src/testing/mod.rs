@@ -1,0 +1,30 @@
+//! Fakes of the ports, and the rules that fakes and real adapters alike must keep.
+//!
+//! What lives here: [`MemoryLedger`], [`MemoryStore`], [`ScriptedSource`], [`RecordingNotifier`], [`RecordingProgress`] and
+//! [`FixedLogin`], each of them able to fail when told so, and the [`contracts`]. What does not: anything that a release
+//! build may see. The feature `testing` is for tests only.
+
+pub mod contracts;
+
+mod ledger;
+mod login;
+mod notifier;
+mod progress;
+mod source;
+mod store;
+mod upload;
+
+pub use ledger::MemoryLedger;
+pub use login::FixedLogin;
+pub use notifier::RecordingNotifier;
+pub use progress::RecordingProgress;
+pub use source::{OwnedCell, ScriptedSource};
+pub use store::{MemoryStore, StoreFault};
+pub use upload::MemoryUpload;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks. A test that panicked with the lock in hand has failed already; the others may look at what it left.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,56 @@
+//! A listener that keeps what it heard.
+
+use std::sync::Mutex;
+
+use super::lock;
+use crate::ledger::LedgerError;
+use crate::pipeline::Progress;
+
+/// Keeps every sign of life, and can end an export as a ledger would that has given the job to somebody else.
+#[derive(Debug, Default)]
+pub struct RecordingProgress {
+    heard: Mutex<Vec<(u64, u64)>>,
+    lease: Option<LostLease>,
+}
+
+#[derive(Debug)]
+struct LostLease {
+    job: crate::job::JobId,
+    attempt: u32,
+    after: usize,
+}
+
+impl RecordingProgress {
+    /// A listener that never interrupts.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A listener that hears `after` signs of life and answers every later one with [`LedgerError::LeaseLost`].
+    #[must_use]
+    pub fn losing_lease(job: crate::job::JobId, attempt: u32, after: usize) -> Self {
+        Self { heard: Mutex::default(), lease: Some(LostLease { job, attempt, after }) }
+    }
+
+    /// Rows and bytes, in the order in which they were told.
+    #[must_use]
+    pub fn heard(&self) -> Vec<(u64, u64)> {
+        lock(&self.heard).clone()
+    }
+}
+
+impl Progress for RecordingProgress {
+    async fn advanced(&self, rows: u64, bytes: u64) -> Result<(), LedgerError> {
+        let mut heard = lock(&self.heard);
+        match &self.lease {
+            Some(lost) if heard.len() >= lost.after => {
+                Err(LedgerError::LeaseLost { job: lost.job.clone(), attempt: lost.attempt })
+            }
+            _ => {
+                heard.push((rows, bytes));
+                Ok(())
+            }
+        }
+    }
+}

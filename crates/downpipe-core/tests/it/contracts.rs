@@ -1,0 +1,100 @@
+//! The fakes keep the rules of the ports, and do what only fakes can.
+
+use std::time::Duration;
+
+use downpipe_core::job::{JobState, NewJob};
+use downpipe_core::ledger::{Claim, Ledger as _, LedgerError};
+use downpipe_core::login::{Freshness, Login, LoginSource as _};
+use downpipe_core::notice::{Notice, Notifier as _};
+use downpipe_core::testing::contracts::{ledger_contract, store_contract, store_refuses_wrong_checksums};
+use downpipe_core::testing::{FixedLogin, MemoryLedger, MemoryStore, RecordingNotifier};
+
+use crate::samples::{job, job_id, receipt};
+
+#[tokio::test]
+async fn the_memory_ledger_keeps_the_rules() {
+    ledger_contract(async || MemoryLedger::new(), async |ledger, time| ledger.pass(time)).await;
+}
+
+#[tokio::test]
+async fn the_memory_store_keeps_the_rules() {
+    let store = MemoryStore::new();
+    store_contract(&store, "contract", async |key| store.get(key)).await;
+    store_refuses_wrong_checksums(&store, "checksums", async |key| store.get(key)).await;
+    assert_eq!(store.orphaned_parts(), 0);
+    assert_eq!(store.open_uploads(), 0);
+}
+
+fn new_job() -> NewJob {
+    let job = job(JobState::Queued);
+    NewJob {
+        id: job.id,
+        requested_by: job.requested_by,
+        export: job.export,
+        request_id: job.request_id,
+        message_id: job.message_id,
+        message: job.message,
+    }
+}
+
+#[tokio::test]
+async fn the_memory_ledger_says_how_long_it_is_busy_and_since_when() {
+    let ledger = MemoryLedger::new();
+    ledger.accept(&new_job()).await.unwrap();
+    ledger.claim(&job_id(), "one", Duration::from_secs(60)).await.unwrap();
+    ledger.pass(Duration::from_secs(15));
+    let claim = ledger.claim(&job_id(), "two", Duration::from_secs(60)).await.unwrap();
+    let Claim::Busy(job, left) = claim else { panic!("{claim:?}") };
+    assert_eq!(left, Duration::from_secs(45));
+    assert_eq!((job.created_at, job.started_at), (MemoryLedger::BEGINNING, Some(MemoryLedger::BEGINNING)));
+    ledger.pass(left);
+    let claim = ledger.claim(&job_id(), "two", Duration::from_secs(60)).await.unwrap();
+    assert!(matches!(claim, Claim::Granted(lease, _) if lease.attempt == 2));
+}
+
+#[tokio::test]
+async fn in_the_memory_ledger_the_right_to_tell_runs_out() {
+    let ledger = MemoryLedger::new();
+    ledger.accept(&new_job()).await.unwrap();
+    assert!(ledger.claim_notice(&job_id()).await.unwrap());
+    ledger.pass(MemoryLedger::NOTICE_RIGHT - Duration::from_secs(1));
+    assert!(!ledger.claim_notice(&job_id()).await.unwrap());
+    ledger.pass(Duration::from_secs(1));
+    assert!(ledger.claim_notice(&job_id()).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_memory_ledger_fails_when_told() {
+    let ledger = MemoryLedger::new();
+    ledger.fail_next(1);
+    assert!(matches!(ledger.accept(&new_job()).await, Err(LedgerError::Unavailable(_))));
+    assert_eq!(ledger.find(&job_id()).await.unwrap(), None, "a call that failed did nothing");
+    ledger.accept(&new_job()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_notifier_fails_first_and_records_then() {
+    let mut ready = job(JobState::Ready);
+    ready.receipt = Some(receipt());
+    let notice = Notice::of(&ready, None).unwrap();
+    let notifier = RecordingNotifier::failing_first(1);
+    assert!(notifier.publish(&notice).await.is_err());
+    notifier.publish(&notice).await.unwrap();
+    assert_eq!(notifier.published(), [notice]);
+}
+
+#[tokio::test]
+async fn a_login_shows_neither_account_nor_password() {
+    let login = Login {
+        host: "db".to_owned(),
+        port: 3306,
+        username: "reader".to_owned(),
+        password: "secret".to_owned(),
+        database: None,
+    };
+    let source = FixedLogin::new(login.clone());
+    assert_eq!(source.login(Freshness::Any).await.unwrap(), login);
+    assert_eq!(source.login(Freshness::Refetched).await.unwrap(), login);
+    assert_eq!(source.refetched(), 1);
+    insta::assert_snapshot!(format!("{login:?}"), @r#"Login { host: "db", port: 3306, .. }"#);
+}

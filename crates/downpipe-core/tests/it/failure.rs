@@ -1,0 +1,167 @@
+//! Every error, what happens next, and what the person is told.
+
+use std::io;
+
+use downpipe_core::failure::{Next, chain, of_crash, of_export, of_last_attempt, of_ledger, of_rejection};
+use downpipe_core::ledger::LedgerError;
+use downpipe_core::login::LoginError;
+use downpipe_core::message::Message;
+use downpipe_core::pipeline::ExportError;
+use downpipe_core::source::{SinkError, SourceError};
+use downpipe_core::store::StoreError;
+use downpipe_format::LayoutError;
+use insta::assert_snapshot;
+
+use crate::samples::job_id;
+
+fn cause() -> Box<io::Error> {
+    Box::new(io::Error::other("the cause"))
+}
+
+fn store_errors() -> Vec<StoreError> {
+    vec![
+        StoreError::Unavailable { operation: "storing a part", source: cause() },
+        StoreError::Refused { operation: "storing a part", source: cause() },
+        StoreError::Exists { holder: "job 1".to_owned() },
+        StoreError::SizeMismatch { expected: 2, actual: 1 },
+        StoreError::ChecksumMismatch { expected: "A".to_owned(), actual: "B".to_owned() },
+    ]
+}
+
+fn ledger_errors() -> Vec<LedgerError> {
+    vec![
+        LedgerError::Unavailable(cause()),
+        LedgerError::Failed(cause()),
+        LedgerError::LeaseLost { job: job_id(), attempt: 1 },
+    ]
+}
+
+fn source_errors() -> Vec<SourceError> {
+    let limit = |what, most| SourceError::Sink(SinkError::Limit { what, most });
+    let layout = LayoutError::UnknownColumn {
+        column: "x".to_owned(),
+        available: vec!["a".to_owned(), "b".to_owned()],
+    };
+    vec![
+        SourceError::Disconnected(cause()),
+        SourceError::LoginRefused(cause()),
+        LoginError::Unavailable(cause()).into(),
+        LoginError::Invalid("no password in it".to_owned()).into(),
+        SourceError::QueryFailed { code: 1054, message: "Unknown column 'secret'".to_owned() },
+        SourceError::TimedOut,
+        SourceError::Killed,
+        SourceError::Short("3 of 4 rows".to_owned()),
+        SourceError::Sink(SinkError::Layout(layout)),
+        limit("rows", 10),
+        limit("bytes", 10),
+        limit("rows in one sheet", 1_048_575),
+    ]
+}
+
+/// An error's line in the table: what comes next, the code, the words, and what an operator sees.
+fn line(error: &ExportError) -> String {
+    let (next, failure) = of_export(error);
+    let detail = failure.detail.unwrap_or_default();
+    format!("{next:?} {}: {} {}\n      {detail}\n", failure.code, failure.message, failure.advice)
+}
+
+#[test]
+fn the_table_of_source_errors() {
+    let table: String = source_errors().into_iter().map(|error| line(&error.into())).collect();
+    assert_snapshot!(table, @r#"
+    Retry database_unavailable: The database could not be reached. Please ask for it again. If that fails too, tell the people who run this export the job number.
+          the database could not be reached, or the connection to it broke: the cause
+    Retry login_refused: The database refused the login. Asking again will not help. Tell the people who run this export the job number.
+          the database refused the login: the cause
+    Retry database_unavailable: The database could not be reached. Please ask for it again. If that fails too, tell the people who run this export the job number.
+          the database could not be reached, or the connection to it broke: the database secret could not be fetched: the cause
+    Retry login_refused: The database refused the login. Asking again will not help. Tell the people who run this export the job number.
+          the database refused the login: the database secret cannot be used: no password in it
+    Fail query_failed: The database could not answer the query (error 1054). Asking again will not help. Tell the people who run this export the job number.
+          Unknown column 'secret'
+    Fail timed_out: The query took longer than it may. Ask for less at once, for example a shorter period.
+          the query did not end in time
+    Fail killed: The query was stopped in the database. Please ask for it again. If that fails too, tell the people who run this export the job number.
+          the query was stopped in the database
+    Retry short_result: The database's answer ended before its end. Please ask for it again. If that fails too, tell the people who run this export the job number.
+          the result ended early: 3 of 4 rows
+    Fail definition: The export's definition does not fit its query: columns.x: the query returns no such column; it returns a, b. Asking again will not help. Tell the people who run this export the job number.
+          columns.x: the query returns no such column; it returns a, b
+    Fail too_large: The result is larger than allowed: more than 10 rows. Ask for less at once, for example a shorter period.
+          more than 10 rows
+    Fail too_large: The result is larger than allowed: more than 10 bytes. Ask for less at once, for example a shorter period.
+          more than 10 bytes
+    Fail too_large: The result is larger than allowed: more than 1048575 rows in one sheet. Ask for less at once, or for the profile "plain", which has no such limit.
+          more than 1048575 rows in one sheet
+    "#);
+}
+
+#[test]
+fn the_table_of_store_errors() {
+    let direct = store_errors().into_iter().map(ExportError::from);
+    let through_the_sink = store_errors().into_iter().map(|error| SinkError::from(error).into());
+    let table: Vec<String> = direct.map(|error| line(&error)).collect();
+    assert_snapshot!(table.concat(), @"
+    Retry storage: The file could not be stored. Please ask for it again. If that fails too, tell the people who run this export the job number.
+          the file could not be stored: storing a part: the store could not be reached or did not answer in time: the cause
+    Fail storage: The file could not be stored. Asking again will not help. Tell the people who run this export the job number.
+          the file could not be stored: storing a part: the store refused: the cause
+    Fail storage: The file could not be stored. Asking again will not help. Tell the people who run this export the job number.
+          the file could not be stored: the key holds an object of job 1 already
+    Retry storage: The file could not be stored. Please ask for it again. If that fails too, tell the people who run this export the job number.
+          the file could not be stored: the stored object has 1 bytes, expected 2
+    Retry storage: The file could not be stored. Please ask for it again. If that fails too, tell the people who run this export the job number.
+          the file could not be stored: the stored object has the checksum B, expected A
+    ");
+    let sorted = |error: &ExportError| (of_export(error).0, of_export(error).1.code);
+    let through: Vec<_> = through_the_sink.map(|error| sorted(&error)).collect();
+    let expected: Vec<_> = store_errors().into_iter().map(|error| sorted(&error.into())).collect();
+    assert_eq!(through, expected, "it does not matter when the store failed");
+}
+
+#[test]
+fn the_table_of_ledger_errors() {
+    let table: Vec<String> =
+        ledger_errors().into_iter().map(|error| line(&SinkError::from(error).into())).collect();
+    assert_snapshot!(table.concat(), @"
+    Retry ledger: The export could not be recorded. Please ask for it again. If that fails too, tell the people who run this export the job number.
+          the job could not be recorded: the ledger could not be reached: the cause
+    Retry ledger: The export could not be recorded. Please ask for it again. If that fails too, tell the people who run this export the job number.
+          the job could not be recorded: the ledger reported an error: the cause
+    Yield ledger: The export could not be recorded. Please ask for it again. If that fails too, tell the people who run this export the job number.
+          the job could not be recorded: attempt 1 has lost its lease on job 0123456789abcdef01234567
+    ");
+    let direct: Vec<Next> = ledger_errors().iter().map(|error| of_ledger(error).0).collect();
+    assert_eq!(direct, [Next::Retry, Next::Retry, Next::Yield]);
+}
+
+#[test]
+fn what_a_database_says_reaches_operators_only() {
+    let (_, failure) =
+        of_export(&SourceError::QueryFailed { code: 1054, message: "secret".to_owned() }.into());
+    assert!(!failure.message.contains("secret") && !failure.advice.contains("secret"));
+    assert_eq!(failure.detail.as_deref(), Some("secret"));
+}
+
+#[test]
+fn a_rejection_says_what_to_correct() {
+    let failure = of_rejection(&Message::parse("{}").unwrap_err());
+    assert_snapshot!(format!("{}: {} {}", failure.code, failure.message, failure.advice), @"rejected: The request was refused: export: expected the name of an export, got nothing. Correct the request and send it again.");
+}
+
+#[test]
+fn the_last_attempt_says_how_many_there_were() {
+    let (_, failure) = of_export(&SourceError::Disconnected(cause()).into());
+    assert_snapshot!(of_last_attempt(failure.clone(), 4).message, @"The database could not be reached. It was tried 4 times.");
+    assert_snapshot!(of_last_attempt(failure, 1).message, @"The database could not be reached. It was tried once.");
+    assert_snapshot!(of_crash().message, @"The export broke off each time it was tried.");
+}
+
+#[test]
+fn a_chain_has_every_cause_once() {
+    let error = ExportError::from(SinkError::from(StoreError::Unavailable {
+        operation: "storing a part",
+        source: cause(),
+    }));
+    assert_snapshot!(chain(&error), @"the file could not be stored: storing a part: the store could not be reached or did not answer in time: the cause");
+}
