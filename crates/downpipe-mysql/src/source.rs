@@ -1,0 +1,194 @@
+//! The row source: one query on one connection, read to its proven end.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::Duration;
+
+use downpipe_core::failure::chain;
+use downpipe_core::login::LoginSource;
+use downpipe_core::source::{EndOfResult, Query, RowSink, RowSource, SinkState, SourceError};
+use futures_util::TryStreamExt as _;
+use sqlx::mysql::{MySqlColumn, MySqlConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqlSafeStr, Statement as _};
+use tokio::time::Instant;
+
+use crate::cells;
+use crate::columns::{self, Wire};
+use crate::connect::Database;
+use crate::errors::of_query;
+use crate::statement;
+
+/// The server drops a client that takes nothing for this long, by default a minute, and the client then sees a broken
+/// connection. While S3 is slow we take nothing; half an hour is longer than any wait of ours.
+const NET_WRITE_TIMEOUT: Duration = Duration::from_secs(1800);
+
+/// The sentinel is a question without a table; a connection that leaves it open this long is not in order.
+const SENTINEL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A server that does not take leave within this time is left without.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Reads queries from MySQL.
+#[derive(Debug, Clone)]
+pub struct MySqlSource<L> {
+    database: Database<L>,
+}
+
+impl<L: LoginSource> MySqlSource<L> {
+    /// A source that connects anew for every query.
+    pub fn new(database: Database<L>) -> Self {
+        Self { database }
+    }
+
+    /// Stops the query of a connection that we have given up. The server would notice only when it next sends a row,
+    /// and a query that sorts for an hour sends none.
+    async fn kill(&self, connection_id: u64) {
+        let killed = async {
+            let mut connection = self.database.connect().await.map_err(SourceError::from)?;
+            let kill = AssertSqlSafe(format!("KILL QUERY {connection_id}"));
+            sqlx::raw_sql(kill).execute(&mut connection).await.map(drop).map_err(of_query)
+        };
+        match killed.await {
+            // 1094: no such thread. It has noticed by itself.
+            Ok(()) | Err(SourceError::QueryFailed { code: 1094, .. }) => {}
+            Err(error) => tracing::warn!(error = chain(&error), "an abandoned query could not be killed"),
+        }
+    }
+}
+
+impl<L: LoginSource> RowSource for MySqlSource<L> {
+    async fn read<S: RowSink>(&self, query: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
+        let mut connection = self.database.connect().await?;
+        let session = begin(&mut connection, query.deadline).await?;
+        let read = tokio::time::timeout_at(query.deadline, read_rows(&mut connection, query, sink));
+        let rows = match read.await.unwrap_or(Err(SourceError::TimedOut)) {
+            Ok(rows) => rows,
+            Err(error) => {
+                // What is left of the result is still on the wire, so nobody may use this connection again. It is dropped
+                // and not shut down: over TLS a shutdown waits for an answer, which comes behind that rest if at all.
+                drop(connection);
+                self.kill(session.connection_id).await;
+                return Err(error);
+            }
+        };
+        verify_end(&mut connection, rows).await?;
+        if rows == 0 {
+            start_empty(&mut connection, query, sink).await?;
+        }
+        // The transaction only read, and the file does not depend on how its connection ends.
+        drop(tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await);
+        Ok(EndOfResult { rows, as_of: session.as_of })
+    }
+}
+
+struct Session {
+    connection_id: u64,
+    as_of: jiff::Timestamp,
+}
+
+/// Prepares the session: what may harm the database is limited, and the snapshot is taken.
+async fn begin(connection: &mut MySqlConnection, deadline: Instant) -> Result<Session, SourceError> {
+    let time_left = deadline.saturating_duration_since(Instant::now());
+    if time_left.is_zero() {
+        return Err(SourceError::TimedOut);
+    }
+    let setup = format!(
+        // sqlx logs in with IGNORE_SPACE; the definition's author writes for the server's own mode.
+        "SET SESSION sql_mode = @@GLOBAL.sql_mode, SESSION transaction_isolation = 'REPEATABLE-READ', \
+         SESSION net_write_timeout = {}, SESSION max_execution_time = {}",
+        NET_WRITE_TIMEOUT.as_secs(),
+        // 0 would mean no limit at all.
+        time_left.as_millis().max(1),
+    );
+    sqlx::raw_sql(AssertSqlSafe(setup)).execute(&mut *connection).await.map_err(of_query)?;
+    sqlx::raw_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        .execute(&mut *connection)
+        .await
+        .map_err(of_query)?;
+    let sql = "SELECT CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
+    let row = sqlx::query(sql).fetch_one(&mut *connection).await.map_err(of_query)?;
+    let connection_id = row.try_get(0).map_err(of_query)?;
+    let as_of = jiff::Timestamp::from_microsecond(row.try_get(1).map_err(of_query)?)
+        .map_err(|error| SourceError::QueryFailed { code: 0, message: error.to_string() })?;
+    Ok(Session { connection_id, as_of })
+}
+
+/// Pushes every row into the sink and counts them.
+async fn read_rows<S: RowSink>(
+    connection: &mut MySqlConnection,
+    query: &Query,
+    sink: &mut S,
+) -> Result<u64, SourceError> {
+    let mut stream = statement::prepare(statement::text(&query.sql), &query.sql).fetch(connection);
+    let mut wires = Vec::new();
+    let mut rows = 0;
+    while let Some(row) = stream.try_next().await.map_err(of_query)? {
+        if rows == 0 {
+            wires = start(sink, row.columns())?;
+        }
+        for (index, wire) in wires.iter().enumerate() {
+            sink.cell(cells::read(&row, index, *wire)?);
+        }
+        rows += 1;
+        if sink.end_row()? == SinkState::Full {
+            sink.flush().await?;
+        }
+    }
+    Ok(rows)
+}
+
+fn start<S: RowSink>(sink: &mut S, columns: &[MySqlColumn]) -> Result<Vec<Wire>, SourceError> {
+    let (columns, wires): (Vec<_>, Vec<_>) = columns.iter().map(columns::describe).unzip();
+    sink.start(&columns)?;
+    Ok(wires)
+}
+
+/// A result without rows still has columns, but sqlx shows them with a row only; preparing the statement shows them too.
+async fn start_empty<S: RowSink>(
+    connection: &mut MySqlConnection,
+    query: &Query,
+    sink: &mut S,
+) -> Result<(), SourceError> {
+    let text = SqlSafeStr::into_sql_str(AssertSqlSafe(statement::text(&query.sql)));
+    let statement = connection.prepare(text).await.map_err(of_query)?;
+    start(sink, statement.columns()).map(drop)
+}
+
+/// Proves that the result was read to its end: the connection answers a question nobody could have asked before, and the
+/// server has sent as many rows as have been read.
+///
+/// Needed because a driver can be wrong about where a result ends. sqlx 0.9 takes a row of the text protocol that begins
+/// with a value of 16 MiB or more for the end, reports success, and leaves the rest on the wire. We read the binary
+/// protocol, which has no such trap that we know of; this finds the ones we do not know of.
+///
+/// # Errors
+/// [`SourceError::Short`] when either is not so.
+pub async fn verify_end(connection: &mut MySqlConnection, rows: u64) -> Result<(), SourceError> {
+    let nonce = format!("{:016x}", RandomState::new().build_hasher().finish());
+    // In the text protocol: preparing a statement in between could change what FOUND_ROWS() counts.
+    let sentinel = AssertSqlSafe(format!("SELECT '{nonce}', CAST(FOUND_ROWS() AS CHAR)"));
+    let answer = tokio::time::timeout(SENTINEL_TIMEOUT, sqlx::raw_sql(sentinel).fetch_one(connection)).await;
+    let row = match answer {
+        Ok(Ok(row)) => row,
+        Ok(Err(error)) => {
+            let error = of_query(error);
+            return Err(if matches!(error, SourceError::Disconnected(_)) {
+                error
+            } else {
+                short(&chain(&error))
+            });
+        }
+        Err(_) => return Err(short("the connection does not answer")),
+    };
+    let (echo, counted) = (row.try_get::<String, _>(0).ok(), row.try_get::<String, _>(1).ok());
+    if echo.as_ref() != Some(&nonce) {
+        return Err(short("the connection answers with something else than it was asked"));
+    }
+    match counted.and_then(|counted| counted.parse::<u64>().ok()) {
+        Some(counted) if counted == rows => Ok(()),
+        counted => Err(short(&format!("the server sent {counted:?} rows, {rows} were read"))),
+    }
+}
+
+fn short(reason: &str) -> SourceError {
+    SourceError::Short(reason.to_owned())
+}
