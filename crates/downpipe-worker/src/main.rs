@@ -1,0 +1,30 @@
+//! `bootstrap`: what Lambda starts. Reads the configuration, then waits for messages.
+
+use std::process::ExitCode;
+
+use downpipe_aws::SqsQueue;
+use downpipe_core::failure::chain;
+use downpipe_worker::config::WorkerConfig;
+use downpipe_worker::{lambda, logging, services};
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    logging::init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = chain(error.as_ref()), "the worker cannot start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Error> {
+    let config = WorkerConfig::from_env()?;
+    let aws = downpipe_aws::load_config().await;
+    let worker = services::build(&config, &aws).await?;
+    let queue = SqsQueue::new(&aws, &config.queue_url);
+    lambda::run(&worker, &queue).await
+}
