@@ -1,0 +1,151 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use downpipe_core::job::JobId;
+
+/// Exports from MySQL to files: now and here, or through the queue.
+#[derive(Debug, Parser)]
+#[command(name = "downpipe", version)]
+pub(crate) struct Cli {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Export straight from the database, without the queue (needs DATABASE_URL or DOWNPIPE_DATABASE_SECRET)
+    Run(RunArgs),
+    /// Put a request on the queue (needs DOWNPIPE_QUEUE_URL)
+    Send(SendArgs),
+    /// Show a job (needs the database)
+    Status {
+        /// The job's id
+        #[arg(value_parser = JobId::from_str)]
+        id: JobId,
+    },
+    /// List the latest jobs (needs the database)
+    List {
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// Check the definitions of a catalog
+    Check {
+        /// One definition; all without it
+        name: Option<String>,
+        #[command(flatten)]
+        catalog: CatalogArg,
+    },
+    /// Create the ledger's tables, or bring them up to date (needs the database)
+    Migrate,
+    /// Subscribe a person to the notices of their own exports (needs DOWNPIPE_TOPIC_ARN)
+    Subscribe {
+        /// Their e-mail address, as in `requested_by`
+        email: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogArg {
+    /// Where the definitions are: a folder, or s3://BUCKET/PREFIX
+    #[arg(long, env = "DOWNPIPE_CATALOG", default_value = "exports")]
+    pub(crate) catalog: String,
+}
+
+/// What is exported, and how.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The definition's name
+    pub(crate) name: String,
+    /// A parameter's value; may be given several times
+    #[arg(long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) params: Vec<(String, String)>,
+    /// How CSV is written: plain or excel
+    #[arg(long)]
+    pub(crate) profile: Option<String>,
+    /// The file format: csv
+    #[arg(long)]
+    pub(crate) format: Option<String>,
+    /// How the file is compressed: none
+    #[arg(long)]
+    pub(crate) compression: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) export: ExportArgs,
+    /// Where the file goes: a file or folder, - for standard output, or s3://BUCKET/PREFIX
+    #[arg(long, default_value = "-", value_parser = Target::from_str)]
+    pub(crate) to: Target,
+    #[command(flatten)]
+    pub(crate) catalog: CatalogArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    #[command(flatten)]
+    pub(crate) export: ExportArgs,
+    /// Who is told when the file is ready: an e-mail address
+    #[arg(long, value_name = "EMAIL")]
+    pub(crate) requested_by: Option<String>,
+    /// The idempotency key: the same key and request give the same job [default: a new one]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) request_id: Option<String>,
+}
+
+/// Where a file goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    Stdout,
+    Path(PathBuf),
+    S3 { bucket: String, prefix: String },
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "-" {
+            return Ok(Self::Stdout);
+        }
+        let Some(address) = text.strip_prefix("s3://") else { return Ok(Self::Path(text.into())) };
+        let (bucket, prefix) = address.split_once('/').unwrap_or((address, ""));
+        if bucket.is_empty() {
+            return Err(format!("expected s3://BUCKET/PREFIX, got {text}"));
+        }
+        Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("expected KEY=VALUE, got {text}"))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn targets_are_told_apart() {
+        assert_eq!("-".parse(), Ok(Target::Stdout));
+        assert_eq!("a/b.csv".parse(), Ok(Target::Path("a/b.csv".into())));
+        let s3 = Target::S3 { bucket: "b".to_owned(), prefix: "p/q".to_owned() };
+        assert_eq!("s3://b/p/q".parse(), Ok(s3));
+        assert!("s3://".parse::<Target>().is_err());
+    }
+}

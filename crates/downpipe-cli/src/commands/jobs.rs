@@ -1,0 +1,39 @@
+//! `downpipe status` and `downpipe list`: a look into the ledger.
+
+use downpipe_aws::SecretLogin;
+use downpipe_core::job::JobId;
+use downpipe_core::ledger::Ledger as _;
+use downpipe_mysql::MySqlLedger;
+
+use crate::error::CliError;
+use crate::output::{job_row, print_job, print_json, print_table};
+
+pub(crate) async fn status(id: &JobId, json: bool) -> Result<(), CliError> {
+    let Some(job) = ledger().await?.find(id).await.map_err(CliError::failed)? else {
+        return Err(CliError::Failed(
+            format!("no job {id} in the ledger; it may still be in the queue").into(),
+        ));
+    };
+    if json {
+        print_json(&job)
+    } else {
+        print_job(&job)
+    }
+    Ok(())
+}
+
+pub(crate) async fn list(limit: u32, json: bool) -> Result<(), CliError> {
+    let jobs = ledger().await?.latest(limit).await.map_err(CliError::failed)?;
+    if json {
+        print_json(&jobs);
+    } else {
+        let rows: Vec<Vec<String>> = jobs.iter().map(job_row).collect();
+        print_table(&["JOB", "STATE", "EXPORT", "REQUESTED BY", "ROWS", "SIZE", "CREATED"], &rows);
+    }
+    Ok(())
+}
+
+async fn ledger() -> Result<MySqlLedger<SecretLogin>, CliError> {
+    let aws = downpipe_aws::load_config().await;
+    Ok(MySqlLedger::new(super::database(&aws)?))
+}

@@ -1,0 +1,10 @@
+//! `downpipe migrate`: the ledger's tables.
+
+use crate::error::CliError;
+
+pub(crate) async fn migrate() -> Result<(), CliError> {
+    let aws = downpipe_aws::load_config().await;
+    downpipe_mysql::migrate(&super::database(&aws)?).await.map_err(CliError::failed)?;
+    eprintln!("the ledger's tables are up to date");
+    Ok(())
+}

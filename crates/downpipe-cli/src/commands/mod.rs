@@ -1,0 +1,62 @@
+//! The commands, one a file.
+
+pub(crate) mod check;
+pub(crate) mod jobs;
+pub(crate) mod migrate;
+pub(crate) mod run;
+pub(crate) mod send;
+pub(crate) mod subscribe;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use downpipe_aws::{SdkConfig, SecretLogin};
+use downpipe_core::catalog::Catalog;
+use downpipe_core::message::{ExportMessage, OPERATOR, RawParam};
+use downpipe_mysql::Database;
+use downpipe_worker::config::{CatalogLocation, Environment};
+use downpipe_worker::services;
+
+use crate::args::{CatalogArg, ExportArgs};
+use crate::error::CliError;
+
+/// The message that a command line describes. What it gives are strings; the definition says what they are.
+fn message(args: ExportArgs, requested_by: Option<String>, request_id: Option<String>) -> ExportMessage {
+    let params: BTreeMap<String, RawParam> =
+        args.params.into_iter().map(|(name, value)| (name, RawParam::Text(value))).collect();
+    ExportMessage {
+        export: args.name,
+        params,
+        requested_by: requested_by.unwrap_or_else(|| OPERATOR.to_owned()),
+        request_id,
+        profile: args.profile,
+        format: args.format,
+        compression: args.compression,
+    }
+}
+
+/// The database that the environment names.
+fn database(aws: &SdkConfig) -> Result<Database<SecretLogin>, CliError> {
+    let config = from_env(|env| env.database())?;
+    services::database(&config, aws).map_err(|error| CliError::Usage(format!("DATABASE_URL: {error}")))
+}
+
+/// One setting from the environment.
+fn from_env<T>(setting: impl FnOnce(&mut Environment<'_>) -> T) -> Result<T, CliError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let mut env = Environment::new(&variable);
+    let value = setting(&mut env);
+    Ok(env.complete(value)?)
+}
+
+async fn catalog(arg: &CatalogArg, aws: &SdkConfig) -> Result<Catalog, CliError> {
+    let location = CatalogLocation::parse(&arg.catalog, Path::new("")).map_err(CliError::Usage)?;
+    services::load_catalog(&location, aws).await.map_err(CliError::failed)
+}
+
+/// A text that nobody has used before: the key of a request that was given none.
+fn fresh_key() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
+}

@@ -1,0 +1,29 @@
+//! `downpipe send`: a request onto the queue.
+
+use downpipe_aws::SqsQueue;
+use downpipe_core::job::JobId;
+use downpipe_core::message::Message;
+
+use crate::args::SendArgs;
+use crate::error::CliError;
+use crate::output::print_json;
+
+pub(crate) async fn send(args: SendArgs, json: bool) -> Result<(), CliError> {
+    let queue_url = super::from_env(|env| env.queue_url())?;
+    // With a key of its own the job's id is known before the worker has seen it.
+    let request_id = args.request_id.unwrap_or_else(super::fresh_key);
+    let message = super::message(args.export, args.requested_by, Some(request_id));
+    let body = message.to_json();
+    // The worker would refuse it too, but only later and elsewhere.
+    Message::parse(&body)?;
+    let aws = downpipe_aws::load_config().await;
+    let message_id = SqsQueue::new(&aws, queue_url).send(&body).await.map_err(CliError::failed)?;
+    let job = JobId::of_request(&message, &message_id);
+    if json {
+        print_json(&serde_json::json!({ "job_id": job, "message_id": message_id }));
+    } else {
+        println!("{job}");
+        eprintln!("queued; see how it goes with: downpipe status {job}");
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! `downpipe`: exports from a shell, and a look into the ledger.
+//!
+//! Data goes to standard output, everything else to standard error. Exit status: 0 done, 1 failed, 2 wrong usage.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on the terminal")]
+
+mod args;
+mod commands;
+mod error;
+mod local_store;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Cli, Command};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Cli { json, command } = Cli::parse();
+    let result = match command {
+        Command::Run(args) => commands::run::run(args, json).await,
+        Command::Send(args) => commands::send::send(args, json).await,
+        Command::Status { id } => commands::jobs::status(&id, json).await,
+        Command::List { limit } => commands::jobs::list(limit, json).await,
+        Command::Check { name, catalog } => commands::check::check(name.as_deref(), &catalog, json).await,
+        Command::Migrate => commands::migrate::migrate().await,
+        Command::Subscribe { email } => commands::subscribe::subscribe(&email).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("downpipe: {error}");
+            error.exit_code()
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What is printed: JSON for programs, aligned text for people.
+
+use downpipe_core::job::Job;
+use downpipe_core::notice::{grouped, size};
+use serde::Serialize;
+
+/// Prints a value as JSON on standard output.
+pub(crate) fn print_json(value: &impl Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(json) => println!("{json}"),
+        Err(error) => eprintln!("downpipe: the result cannot be shown as JSON: {error}"),
+    }
+}
+
+/// Prints rows of cells in columns as wide as they need to be.
+pub(crate) fn print_table(header: &[&str], rows: &[Vec<String>]) {
+    let widths: Vec<usize> = (0..header.len())
+        .map(|column| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.chain([header[column].len()]).max().unwrap_or_default()
+        })
+        .collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        println!("{}", padded.join("  ").trim_end());
+    };
+    line(&mut header.iter().copied());
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+}
+
+/// A job as a row of the list.
+pub(crate) fn job_row(job: &Job) -> Vec<String> {
+    vec![
+        job.id.to_string(),
+        job.state.as_str().to_owned(),
+        if job.export.is_empty() { "-".to_owned() } else { job.export.clone() },
+        job.requested_by.clone(),
+        grouped(job.rows),
+        size(job.bytes),
+        moment(Some(job.created_at)),
+    ]
+}
+
+/// Prints everything about a job.
+pub(crate) fn print_job(job: &Job) {
+    let mut lines = vec![
+        ("job", job.id.to_string()),
+        ("state", job.state.as_str().to_owned()),
+        ("export", job.export.clone()),
+        ("requested by", job.requested_by.clone()),
+        ("request id", job.request_id.clone()),
+        ("attempt", job.attempt.to_string()),
+        ("rows", grouped(job.rows)),
+        ("size", size(job.bytes)),
+        ("created", moment(Some(job.created_at))),
+        ("started", moment(job.started_at)),
+        ("finished", moment(job.finished_at)),
+        ("notified", moment(job.notified_at)),
+    ];
+    if let Some(receipt) = &job.receipt {
+        lines.push(("file", receipt.address.clone()));
+        lines.push(("SHA-256", receipt.sha256.clone()));
+        lines.push(("kept until", moment(Some(receipt.expires_at))));
+    }
+    if let Some(failure) = &job.failure {
+        lines.push(("failure", failure.code.clone()));
+        lines.push(("", failure.message.clone()));
+        lines.push(("", failure.advice.clone()));
+        lines.extend(failure.detail.iter().map(|detail| ("detail", detail.clone())));
+    }
+    for (name, value) in lines {
+        println!("{name:<13} {value}");
+    }
+}
+
+fn moment(at: Option<jiff::Timestamp>) -> String {
+    at.map_or_else(|| "-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
