@@ -28,7 +28,7 @@ pub struct Order {
     pub limits: Limits,
 }
 
-/// Hears how far an export is, once for every part.
+/// Hears how far an export is: once for every part, and once more before the file is completed.
 pub trait Progress: Send + Sync {
     /// So many rows and bytes are written.
     ///
@@ -50,7 +50,10 @@ pub enum ExportError {
 
 impl From<SinkError> for ExportError {
     fn from(error: SinkError) -> Self {
-        Self::Source(error.into())
+        match error {
+            SinkError::Store(error) => Self::Store(error),
+            error => Self::Source(error.into()),
+        }
     }
 }
 

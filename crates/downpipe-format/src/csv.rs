@@ -153,8 +153,8 @@ impl CsvEncoder {
     /// Takes the bytes away. Called after [`end_row`](Self::end_row), so that a piece always ends at a row.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
-        // The next piece will be about as long: one allocation a piece instead of a dozen doublings.
-        let next = Vec::with_capacity(self.out.len());
+        // The next piece will be about as long, give or take a row. Without the slack that row would double the buffer.
+        let next = Vec::with_capacity(self.out.len() + self.out.len() / 16);
         std::mem::replace(&mut self.out, next)
     }
 

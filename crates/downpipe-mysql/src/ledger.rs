@@ -21,6 +21,9 @@ const NOTICE_LEASE_SECONDS: u32 = 60;
 /// hour since.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 
+/// Every statement touches one row by its key. One that takes longer than this has met a network that swallows packets.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
+
 const COLUMNS: &str = "id, requested_by, export, request_id, message_id, message, CAST(state AS CHAR) AS state, attempt, row_count, \
     byte_count, CAST(failure AS CHAR) AS failure, CAST(receipt AS CHAR) AS receipt, \
     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', created_at) AS created_at, \
@@ -47,17 +50,22 @@ impl<L: LoginSource> MySqlLedger<L> {
         Self { database, connection: Mutex::new(None) }
     }
 
-    /// Runs one statement. Its connection is kept only if it succeeds: after an error nobody knows what it is still good
-    /// for.
+    /// Runs one statement. Its connection is kept only if it succeeds: after an error, or when nobody waits any more,
+    /// nobody knows what it is still good for.
     async fn run<T>(
         &self,
         statement: impl AsyncFnOnce(&mut MySqlConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, LedgerError> {
-        let mut slot = self.connection.lock().await;
-        let mut connection = self.take(&mut slot).await?;
-        let result = statement(&mut connection).await.map_err(of_ledger)?;
-        *slot = Some(Idle { connection, since: Instant::now() });
-        Ok(result)
+        let run = async {
+            let mut slot = self.connection.lock().await;
+            let mut connection = self.take(&mut slot).await?;
+            let result = statement(&mut connection).await.map_err(of_ledger)?;
+            *slot = Some(Idle { connection, since: Instant::now() });
+            Ok(result)
+        };
+        tokio::time::timeout(STATEMENT_TIMEOUT, run)
+            .await
+            .unwrap_or_else(|elapsed| Err(LedgerError::Unavailable(elapsed.into())))
     }
 
     async fn take(&self, slot: &mut MutexGuard<'_, Option<Idle>>) -> Result<MySqlConnection, LedgerError> {

@@ -21,8 +21,8 @@ use crate::statement;
 /// connection. While S3 is slow we take nothing; half an hour is longer than any wait of ours.
 const NET_WRITE_TIMEOUT: Duration = Duration::from_secs(1800);
 
-/// The sentinel is a question without a table; a connection that leaves it open this long is not in order.
-const SENTINEL_TIMEOUT: Duration = Duration::from_secs(30);
+/// For statements without a table. A connection that leaves one open this long has met a network that swallows packets.
+const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server that does not take leave within this time is left without.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,10 +47,11 @@ impl<L: LoginSource> MySqlSource<L> {
             let kill = AssertSqlSafe(format!("KILL QUERY {connection_id}"));
             sqlx::raw_sql(kill).execute(&mut connection).await.map(drop).map_err(of_query)
         };
-        match killed.await {
+        match tokio::time::timeout(ROUND_TRIP_TIMEOUT, killed).await {
             // 1094: no such thread. It has noticed by itself.
-            Ok(()) | Err(SourceError::QueryFailed { code: 1094, .. }) => {}
-            Err(error) => tracing::warn!(error = chain(&error), "an abandoned query could not be killed"),
+            Ok(Ok(()) | Err(SourceError::QueryFailed { code: 1094, .. })) => {}
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "an abandoned query could not be killed"),
+            Err(_) => tracing::warn!("an abandoned query could not be killed in time"),
         }
     }
 }
@@ -58,7 +59,9 @@ impl<L: LoginSource> MySqlSource<L> {
 impl<L: LoginSource> RowSource for MySqlSource<L> {
     async fn read<S: RowSink>(&self, query: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
         let mut connection = self.database.connect().await?;
-        let session = begin(&mut connection, query.deadline).await?;
+        let beginning = tokio::time::timeout(ROUND_TRIP_TIMEOUT, begin(&mut connection, query.deadline));
+        let session =
+            beginning.await.unwrap_or_else(|elapsed| Err(SourceError::Disconnected(elapsed.into())))?;
         let read = tokio::time::timeout_at(query.deadline, read_rows(&mut connection, query, sink));
         let rows = match read.await.unwrap_or(Err(SourceError::TimedOut)) {
             Ok(rows) => rows,
@@ -100,15 +103,16 @@ async fn begin(connection: &mut MySqlConnection, deadline: Instant) -> Result<Se
         time_left.as_millis().max(1),
     );
     sqlx::raw_sql(AssertSqlSafe(setup)).execute(&mut *connection).await.map_err(of_query)?;
-    sqlx::raw_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-        .execute(&mut *connection)
-        .await
-        .map_err(of_query)?;
+    // Asked before the snapshot is taken: whatever was committed by then is in it.
     let sql = "SELECT CONNECTION_ID(), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
     let row = sqlx::query(sql).fetch_one(&mut *connection).await.map_err(of_query)?;
     let connection_id = row.try_get(0).map_err(of_query)?;
     let as_of = jiff::Timestamp::from_microsecond(row.try_get(1).map_err(of_query)?)
         .map_err(|error| SourceError::QueryFailed { code: 0, message: error.to_string() })?;
+    sqlx::raw_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        .execute(connection)
+        .await
+        .map_err(of_query)?;
     Ok(Session { connection_id, as_of })
 }
 
@@ -166,7 +170,8 @@ pub async fn verify_end(connection: &mut MySqlConnection, rows: u64) -> Result<(
     let nonce = format!("{:016x}", RandomState::new().build_hasher().finish());
     // In the text protocol: preparing a statement in between could change what FOUND_ROWS() counts.
     let sentinel = AssertSqlSafe(format!("SELECT '{nonce}', CAST(FOUND_ROWS() AS CHAR)"));
-    let answer = tokio::time::timeout(SENTINEL_TIMEOUT, sqlx::raw_sql(sentinel).fetch_one(connection)).await;
+    let answer =
+        tokio::time::timeout(ROUND_TRIP_TIMEOUT, sqlx::raw_sql(sentinel).fetch_one(connection)).await;
     let row = match answer {
         Ok(Ok(row)) => row,
         Ok(Err(error)) => {

@@ -108,15 +108,18 @@ async fn a_definition_that_does_not_fit_its_query_is_an_error() {
 
 #[tokio::test]
 async fn who_loses_the_lease_stops() {
-    let mut bench = Bench::new();
-    bench.progress = RecordingProgress::losing_lease(job_id(), 1, 1);
-    let error = bench.export(&large()).await.unwrap_err();
-    let lost = ExportError::Source(SourceError::Sink(SinkError::Ledger(LedgerError::LeaseLost {
-        job: job_id(),
-        attempt: 1,
-    })));
-    assert_eq!(format!("{error:?}"), format!("{lost:?}"));
-    bench.assert_nothing_left();
+    // In the middle, and at the last moment before a small or a large file is completed.
+    for (source, after) in [(large(), 1), (large(), 2), (small(), 0)] {
+        let mut bench = Bench::new();
+        bench.progress = RecordingProgress::losing_lease(job_id(), 1, after);
+        let error = bench.export(&source).await.unwrap_err();
+        let lost = ExportError::Source(SourceError::Sink(SinkError::Ledger(LedgerError::LeaseLost {
+            job: job_id(),
+            attempt: 1,
+        })));
+        assert_eq!(format!("{error:?}"), format!("{lost:?}"));
+        bench.assert_nothing_left();
+    }
 }
 
 #[tokio::test]

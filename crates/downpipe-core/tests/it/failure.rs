@@ -106,7 +106,7 @@ fn the_table_of_store_errors() {
           the file could not be stored: storing a part: the store could not be reached or did not answer in time: the cause
     Fail storage: The file could not be stored. Asking again will not help. Tell the people who run this export the job number.
           the file could not be stored: storing a part: the store refused: the cause
-    Fail storage: The file could not be stored. Asking again will not help. Tell the people who run this export the job number.
+    Retry storage: The file could not be stored. Asking again will not help. Tell the people who run this export the job number.
           the file could not be stored: the key holds an object of job 1 already
     Retry storage: The file could not be stored. Please ask for it again. If that fails too, tell the people who run this export the job number.
           the file could not be stored: the stored object has 1 bytes, expected 2
