@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use downpipe_core::job::JobId;
+use downpipe_core::job::{InvalidJobId, JobId};
 
 /// Exports from MySQL to files: now and here, or through the queue.
 #[derive(Debug, Parser)]
@@ -26,7 +26,7 @@ pub(crate) enum Command {
     /// Show a job (needs the database)
     Status {
         /// The job's id
-        #[arg(value_parser = JobId::from_str)]
+        #[arg(value_parser = job_id)]
         id: JobId,
     },
     /// List the latest jobs (needs the database)
@@ -122,6 +122,10 @@ impl FromStr for Target {
         }
         Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     }
+}
+
+fn job_id(text: &str) -> Result<JobId, String> {
+    text.parse().map_err(|expected: InvalidJobId| format!("expected {expected}"))
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

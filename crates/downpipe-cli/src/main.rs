@@ -2,7 +2,7 @@
 //!
 //! Data goes to standard output, everything else to standard error. Exit status: 0 done, 1 failed, 2 wrong usage.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on the terminal")]
+#![expect(clippy::print_stderr, reason = "a command-line tool talks on the terminal")]
 
 mod args;
 mod commands;

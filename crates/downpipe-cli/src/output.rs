@@ -1,33 +1,46 @@
 //! What is printed: JSON for programs, aligned text for people.
 
+use std::io::{ErrorKind, Write as _};
+
 use downpipe_core::job::Job;
 use downpipe_core::notice::{grouped, size};
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
-/// Prints a value as JSON on standard output.
-pub(crate) fn print_json(value: &impl Serialize) {
-    match serde_json::to_string_pretty(value) {
-        Ok(json) => println!("{json}"),
-        Err(error) => eprintln!("downpipe: the result cannot be shown as JSON: {error}"),
+use crate::error::CliError;
+
+/// Prints text on standard output. A reader that has seen enough and gone, such as `head`, is no error.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CliError::failed(error)),
+        _ => Ok(()),
     }
 }
 
+/// Prints a value as JSON on standard output.
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
+    let json = serde_json::to_string_pretty(value).map_err(CliError::failed)?;
+    print(&format!("{json}\n"))
+}
+
 /// Prints rows of cells in columns as wide as they need to be.
-pub(crate) fn print_table(header: &[&str], rows: &[Vec<String>]) {
+pub(crate) fn print_table(header: &[&str], rows: &[Vec<String>]) -> Result<(), CliError> {
     let widths: Vec<usize> = (0..header.len())
         .map(|column| {
-            let cells = rows.iter().map(|row| row[column].chars().count());
+            let cells = rows.iter().map(|row| row[column].width());
             cells.chain([header[column].len()]).max().unwrap_or_default()
         })
         .collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", padded.join("  ").trim_end());
+        // The formatter counts characters, but a terminal gives 注文 the width of four.
+        let pad = |(cell, width): (&str, &usize)| cell.to_owned() + &" ".repeat(width - cell.width());
+        let padded: Vec<String> = cells.zip(&widths).map(pad).collect();
+        format!("{}\n", padded.join("  ").trim_end())
     };
-    line(&mut header.iter().copied());
-    for row in rows {
-        line(&mut row.iter().map(String::as_str));
-    }
+    let first = line(&mut header.iter().copied());
+    let rest = rows.iter().map(|row| line(&mut row.iter().map(String::as_str)));
+    print(&std::iter::once(first).chain(rest).collect::<String>())
 }
 
 /// A job as a row of the list.
@@ -44,7 +57,7 @@ pub(crate) fn job_row(job: &Job) -> Vec<String> {
 }
 
 /// Prints everything about a job.
-pub(crate) fn print_job(job: &Job) {
+pub(crate) fn print_job(job: &Job) -> Result<(), CliError> {
     let mut lines = vec![
         ("job", job.id.to_string()),
         ("state", job.state.as_str().to_owned()),
@@ -70,9 +83,7 @@ pub(crate) fn print_job(job: &Job) {
         lines.push(("", failure.advice.clone()));
         lines.extend(failure.detail.iter().map(|detail| ("detail", detail.clone())));
     }
-    for (name, value) in lines {
-        println!("{name:<13} {value}");
-    }
+    print(&lines.iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect::<String>())
 }
 
 fn moment(at: Option<jiff::Timestamp>) -> String {

@@ -45,7 +45,7 @@ struct Idle {
 }
 
 impl<L: LoginSource> MySqlLedger<L> {
-    /// A ledger in this database. Its tables are [`migrate`](crate::migrate)d already.
+    /// A ledger in this database. Its tables are migrated ([`crate::migrate()`]) already.
     pub fn new(database: Database<L>) -> Self {
         Self { database, connection: Mutex::new(None) }
     }

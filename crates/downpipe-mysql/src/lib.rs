@@ -1,7 +1,7 @@
 //! Downpipe's MySQL.
 //!
 //! What lives here: [`Database`] (how to connect), [`MySqlSource`] (the row source: prepared statements, streamed, proven
-//! to their end), [`MySqlLedger`] (the memory of jobs) and [`migrate`]. What does not: any rule about jobs or files; those
+//! to their end), [`MySqlLedger`] (the memory of jobs) and [`migrate()`]. What does not: any rule about jobs or files; those
 //! are `downpipe-core`'s.
 
 mod cells;

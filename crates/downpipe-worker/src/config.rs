@@ -13,6 +13,7 @@
 //! | `DOWNPIPE_QUEUE_URL` | the queue the messages come from |
 //! | `DOWNPIPE_TOPIC_ARN` | the topic of the e-mails |
 //! | `DOWNPIPE_PORTAL_URL` | what e-mails link to; without it they say how to fetch the file from S3 |
+//! | `RUST_LOG` | how much is logged; read by [`logging`](crate::logging) |
 //!
 //! Region, credentials and endpoints are the AWS SDK's own settings. A relative folder is meant from
 //! `LAMBDA_TASK_ROOT`, where Lambda unpacks the package.

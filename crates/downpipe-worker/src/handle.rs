@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 
 /// Attempts before a job that keeps failing for passing reasons, or keeps killing its worker, has failed. One less than
 /// the queue's receives, so that a job ends in the ledger and not in the dead-letter queue.
-const MAX_ATTEMPTS: u32 = 4;
+pub const MAX_ATTEMPTS: u32 = 4;
 
 /// How long a job stays ours without a sign of life.
 const LEASE: Duration = Duration::from_secs(60);
@@ -30,6 +30,10 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A message that came while its job was running stays away this long. Five of these outlast the longest run, so that the
 /// message does not end in the dead-letter queue while its job is well.
 const BUSY: Duration = Duration::from_secs(300);
+
+/// A message that came while somebody else was telling the requester stays away this long. By then they have been told, or
+/// the right to tell them has run out: nobody may take it on trust that somebody else will.
+const TELLING: Duration = Duration::from_secs(60);
 
 /// What is left of the time when reading stops, for clearing up and telling the person.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -99,6 +103,10 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
         async {
             match self.work(&id, job.as_ref(), delivery, deadline).await {
                 Ok(outcome) => outcome,
+                Err(LedgerError::LeaseLost { attempt, .. }) => {
+                    tracing::warn!(attempt, "somebody else has the job now");
+                    Outcome::RetryAfter(BUSY)
+                }
                 Err(error) => {
                     tracing::error!(error = chain(&error), "the ledger could not record the job");
                     Outcome::RetryAfter(back_off(delivery.receive_count))
@@ -129,7 +137,6 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
                 return Ok(Outcome::Done);
             }
         };
-        tracing::info!(export = job.export, attempt = lease.attempt, "the job is running");
         let attempt = self.attempt(&lease, &job, deadline).await;
         match self.settle(&lease, attempt).await? {
             Some(outcome) => Ok(outcome),
@@ -147,6 +154,8 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
             Ok(request) => request,
             Err(rejections) => return Attempt::Failed(Next::Fail, failure::of_rejection(&rejections)),
         };
+        // Not the name in the message: until the catalog knows it, that is any text a stranger likes.
+        tracing::info!(export = request.definition.name, attempt = lease.attempt, "the job is running");
         let key = request.object_key(&self.prefix, &job.id, job.created_at);
         let token = WriteToken { job: job.id.clone(), attempt: lease.attempt };
         let order = Order::new(&request, key, token, stop_at(deadline));
@@ -180,8 +189,7 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
                 Ok(None)
             }
             Attempt::Failed(Next::Yield, _) => {
-                tracing::warn!(attempt = lease.attempt, "somebody else has the job now");
-                Ok(Some(Outcome::RetryAfter(BUSY)))
+                Err(LedgerError::LeaseLost { job: lease.job.clone(), attempt: lease.attempt })
             }
             Attempt::Failed(Next::Retry, failure) if lease.attempt < MAX_ATTEMPTS => {
                 tracing::warn!(
@@ -208,9 +216,13 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
     async fn tell(&self, id: &JobId, delivery: &Delivery) -> Result<Outcome, LedgerError> {
         let Some(job) = self.ledger.find(id).await? else { return Ok(Outcome::Done) };
         let Some(notice) = Notice::of(&job, self.portal_url.as_deref()) else { return Ok(Outcome::Done) };
-        if !self.ledger.claim_notice(id).await? {
+        if job.notified_at.is_some() {
             tracing::info!("the requester knows already");
             return Ok(Outcome::Done);
+        }
+        if !self.ledger.claim_notice(id).await? {
+            tracing::info!("somebody else is telling the requester");
+            return Ok(Outcome::RetryAfter(TELLING));
         }
         if let Err(error) = self.notifier.publish(&notice).await {
             tracing::error!(error = chain(&error), "the requester could not be told");

@@ -14,8 +14,7 @@ pub(crate) async fn check(name: Option<&str>, catalog: &CatalogArg, json: bool) 
         return Err(CliError::Usage(format!("export: expected one of {}, got {name:?}", known.join(", "))));
     }
     if json {
-        print_json(&names);
-        return Ok(());
+        return print_json(&names);
     }
     let rows: Vec<Vec<String>> = names
         .iter()
@@ -25,6 +24,5 @@ pub(crate) async fn check(name: Option<&str>, catalog: &CatalogArg, json: bool) 
             vec![definition.name.clone(), definition.title.clone(), params.join(", ")]
         })
         .collect();
-    print_table(&["EXPORT", "TITLE", "PARAMETERS"], &rows);
-    Ok(())
+    print_table(&["EXPORT", "TITLE", "PARAMETERS"], &rows)
 }

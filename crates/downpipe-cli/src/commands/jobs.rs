@@ -14,23 +14,16 @@ pub(crate) async fn status(id: &JobId, json: bool) -> Result<(), CliError> {
             format!("no job {id} in the ledger; it may still be in the queue").into(),
         ));
     };
-    if json {
-        print_json(&job)
-    } else {
-        print_job(&job)
-    }
-    Ok(())
+    if json { print_json(&job) } else { print_job(&job) }
 }
 
 pub(crate) async fn list(limit: u32, json: bool) -> Result<(), CliError> {
     let jobs = ledger().await?.latest(limit).await.map_err(CliError::failed)?;
     if json {
-        print_json(&jobs);
-    } else {
-        let rows: Vec<Vec<String>> = jobs.iter().map(job_row).collect();
-        print_table(&["JOB", "STATE", "EXPORT", "REQUESTED BY", "ROWS", "SIZE", "CREATED"], &rows);
+        return print_json(&jobs);
     }
-    Ok(())
+    let rows: Vec<Vec<String>> = jobs.iter().map(job_row).collect();
+    print_table(&["JOB", "STATE", "EXPORT", "REQUESTED BY", "ROWS", "SIZE", "CREATED"], &rows)
 }
 
 async fn ledger() -> Result<MySqlLedger<SecretLogin>, CliError> {

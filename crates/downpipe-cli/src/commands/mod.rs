@@ -12,10 +12,11 @@ use std::path::Path;
 
 use downpipe_aws::{SdkConfig, SecretLogin};
 use downpipe_core::catalog::Catalog;
+use downpipe_core::failure::chain;
 use downpipe_core::message::{ExportMessage, OPERATOR, RawParam};
 use downpipe_mysql::Database;
 use downpipe_worker::config::{CatalogLocation, Environment};
-use downpipe_worker::services;
+use downpipe_worker::services::{self, ServiceError};
 
 use crate::args::{CatalogArg, ExportArgs};
 use crate::error::CliError;
@@ -51,7 +52,11 @@ fn from_env<T>(setting: impl FnOnce(&mut Environment<'_>) -> T) -> Result<T, Cli
 
 async fn catalog(arg: &CatalogArg, aws: &SdkConfig) -> Result<Catalog, CliError> {
     let location = CatalogLocation::parse(&arg.catalog, Path::new("")).map_err(CliError::Usage)?;
-    services::load_catalog(&location, aws).await.map_err(CliError::failed)
+    services::load_catalog(&location, aws).await.map_err(|error| match error {
+        ServiceError::Fetch(_) => CliError::failed(error),
+        // Whoever runs the command has the catalog in hand and can put it right.
+        _ => CliError::Usage(chain(&error)),
+    })
 }
 
 /// A text that nobody has used before: the key of a request that was given none.

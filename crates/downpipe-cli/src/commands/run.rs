@@ -1,5 +1,6 @@
 //! `downpipe run`: an export straight from the database.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use downpipe_aws::S3Store;
@@ -32,7 +33,7 @@ pub(crate) async fn run(args: RunArgs, json: bool) -> Result<(), CliError> {
     let receipt = match &args.to {
         Target::Stdout => export(&source, &StdoutStore, &request, job, file_name).await?,
         Target::Path(path) => {
-            let path = if path.is_dir() { path.join(file_name) } else { path.clone() };
+            let path = destination(path, &file_name)?;
             let key = path.display().to_string();
             export(&source, &FileStore::new(path), &request, job, key).await?
         }
@@ -43,9 +44,32 @@ pub(crate) async fn run(args: RunArgs, json: bool) -> Result<(), CliError> {
     };
     // With the data itself on standard output, nothing else may go there.
     if json && args.to != Target::Stdout {
-        print_json(&receipt);
+        print_json(&receipt)?;
     }
     Ok(())
+}
+
+/// The file to write: the one that was named, or the export's own name in the folder that was.
+fn destination(path: &Path, file_name: &str) -> Result<PathBuf, CliError> {
+    let refused =
+        |expected| Err(CliError::Usage(format!("--to: expected {expected}, got {}", path.display())));
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(path.join(file_name)),
+        // The finished file takes the place of what is there. Of what a link leads to, then, and not of the link.
+        Ok(found) if found.is_file() && path.is_symlink() => path.canonicalize().map_err(CliError::failed),
+        Ok(found) if found.is_file() => Ok(path.to_owned()),
+        Ok(_) => refused("a file or a folder, or - for standard output"),
+        // Better to hear of it now than when the query has run.
+        Err(_) if !has_folder(path) => refused("a file in a folder that exists"),
+        Err(_) => Ok(path.to_owned()),
+    }
+}
+
+/// Whether a file could be made at this path.
+fn has_folder(path: &Path) -> bool {
+    let named = !path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    named && folder.is_dir()
 }
 
 async fn export<R: RowSource, S: ObjectStore>(
@@ -57,7 +81,15 @@ async fn export<R: RowSource, S: ObjectStore>(
 ) -> Result<Receipt, CliError> {
     let order = Order::new(request, key, WriteToken { job, attempt: 1 }, Instant::now() + LONGEST_RUN);
     let progress = ProgressLine::begin(&request.definition.name);
-    match pipeline::export(source, store, &progress, &order, request).await {
+    let exported = tokio::select! {
+        exported = pipeline::export(source, store, &progress, &order, request) => exported,
+        // Ends the connection to the database, and deletes a file that is half done.
+        _ = tokio::signal::ctrl_c() => {
+            progress.clear();
+            return Err(CliError::Failed("interrupted".into()));
+        }
+    };
+    match exported {
         Ok(receipt) => {
             progress.done(&receipt);
             Ok(receipt)

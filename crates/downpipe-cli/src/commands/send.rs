@@ -6,7 +6,7 @@ use downpipe_core::message::Message;
 
 use crate::args::SendArgs;
 use crate::error::CliError;
-use crate::output::print_json;
+use crate::output::{print, print_json};
 
 pub(crate) async fn send(args: SendArgs, json: bool) -> Result<(), CliError> {
     let queue_url = super::from_env(|env| env.queue_url())?;
@@ -20,10 +20,9 @@ pub(crate) async fn send(args: SendArgs, json: bool) -> Result<(), CliError> {
     let message_id = SqsQueue::new(&aws, queue_url).send(&body).await.map_err(CliError::failed)?;
     let job = JobId::of_request(&message, &message_id);
     if json {
-        print_json(&serde_json::json!({ "job_id": job, "message_id": message_id }));
-    } else {
-        println!("{job}");
-        eprintln!("queued; see how it goes with: downpipe status {job}");
+        return print_json(&serde_json::json!({ "job_id": job, "message_id": message_id }));
     }
+    print(&format!("{job}\n"))?;
+    eprintln!("queued; see how it goes with: downpipe status {job}");
     Ok(())
 }

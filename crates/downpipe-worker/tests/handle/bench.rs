@@ -1,0 +1,159 @@
+//! A worker with everything around it in memory, and a look at what came of its messages.
+
+use std::time::Duration;
+
+use downpipe_core::catalog::{Catalog, DefinitionFile};
+use downpipe_core::job::{Job, JobState};
+use downpipe_core::ledger::Ledger;
+use downpipe_core::message::Message;
+use downpipe_core::notice::Notifier;
+use downpipe_core::receipt::Receipt;
+use downpipe_core::source::RowSource;
+use downpipe_core::testing::{MemoryLedger, MemoryStore, RecordingNotifier};
+use downpipe_worker::handle::{Delivery, Outcome, Worker};
+use tokio::time::Instant;
+
+use crate::logs;
+use crate::parts::{Clock, Scripts};
+
+/// Who asks. Stands in no log.
+pub(crate) const ALICE: &str = "alice@example.com";
+
+/// How long Lambda gives a message.
+pub(crate) const RUN: Duration = Duration::from_secs(900);
+
+/// The queue's visibility timeout: when a message comes back whose worker died.
+pub(crate) const VISIBILITY: Duration = Duration::from_secs(5400);
+
+/// Asks for the orders of a region. Neither it nor anything in it stands in a log.
+pub(crate) const ORDERS: &str = r#"{"export":"orders","params":{"region":"Trondheim"},"requested_by":"alice@example.com","request_id":"a-click"}"#;
+
+const ORDERS_TOML: &str = r#"title = "Orders"
+sql = "SELECT id, memo FROM orders WHERE region = :region"
+params = { region = { type = "string" } }
+output = { filename = "orders-{region}" }
+"#;
+
+const RESTRICTED_TOML: &str = r#"title = "Restricted"
+sql = "SELECT id, memo FROM secrets"
+access = { requesters = ["*@example.com"] }
+"#;
+
+/// A worker and its surroundings.
+pub(crate) struct Bench<L = MemoryLedger, R = Scripts, N = RecordingNotifier> {
+    pub(crate) worker: Worker<L, R, MemoryStore, N>,
+}
+
+impl Bench {
+    /// A worker whose surroundings work, and whose database answers as scripted.
+    pub(crate) fn new(scripts: Scripts) -> Self {
+        Self::of(MemoryLedger::new(), scripts, RecordingNotifier::new())
+    }
+
+    /// The same, with a notifier that refuses the first notices.
+    pub(crate) fn with_notifier(notifier: RecordingNotifier) -> Self {
+        Self::of(MemoryLedger::new(), Scripts::good(), notifier)
+    }
+}
+
+impl<L: Ledger + Clock, R: RowSource, N: Notifier> Bench<L, R, N> {
+    pub(crate) fn of(ledger: L, source: R, notifier: N) -> Self {
+        logs::capture();
+        let file =
+            |name: &str, text: &str| DefinitionFile { file: format!("{name}.toml"), text: text.to_owned() };
+        let files = [file("orders", ORDERS_TOML), file("restricted", RESTRICTED_TOML)];
+        let worker = Worker {
+            catalog: Catalog::parse(&files).unwrap(),
+            ledger,
+            source,
+            store: MemoryStore::new(),
+            notifier,
+            prefix: "files".to_owned(),
+            portal_url: Some("https://portal.example/".to_owned()),
+        };
+        Self { worker }
+    }
+
+    /// Delivers a message for the first time.
+    pub(crate) async fn deliver(&self, message_id: &str, body: &str) -> Outcome {
+        self.handle(&delivery(message_id, body, 1)).await
+    }
+
+    /// Handles a delivery while the ledger's clock keeps up with the test's.
+    pub(crate) async fn handle(&self, delivery: &Delivery) -> Outcome {
+        let deadline = Instant::now() + RUN;
+        let outcome = tokio::select! {
+            outcome = self.worker.handle(delivery, deadline) => outcome,
+            () = self.keep_time() => unreachable!("time goes on"),
+        };
+        logs::assert_each_line_names_its_job_and_nothing_private();
+        outcome
+    }
+
+    /// Handles a delivery with a worker that dies after a time.
+    pub(crate) async fn handle_and_die(&self, delivery: &Delivery, after: Duration) {
+        let handling = tokio::time::timeout(after, self.handle(delivery)).await;
+        assert!(handling.is_err(), "the worker was to die before it is done");
+    }
+
+    /// Lets time pass.
+    pub(crate) async fn pass(&self, time: Duration) {
+        self.worker.ledger.pass(time);
+        tokio::time::advance(time).await;
+    }
+
+    /// The only job.
+    pub(crate) async fn job(&self) -> Job {
+        let mut jobs = self.worker.ledger.latest(10).await.unwrap();
+        assert_eq!(jobs.len(), 1, "{jobs:?}");
+        jobs.remove(0)
+    }
+
+    /// The only job's file, which is proven by its receipt and has nothing beside it but that receipt.
+    pub(crate) async fn file(&self) -> String {
+        let job = self.job().await;
+        let receipt = job.receipt.unwrap_or_else(|| panic!("{:?}", job.failure));
+        let key = receipt.address.strip_prefix("memory://").unwrap();
+        assert_eq!(self.worker.store.keys(), [key, &Receipt::key_of(key)]);
+        let beside = self.worker.store.get(&Receipt::key_of(key)).unwrap();
+        assert_eq!(serde_json::from_slice::<Receipt>(&beside).unwrap(), receipt);
+        assert_eq!(self.worker.store.token(key).unwrap().attempt, receipt.attempt);
+        let file = self.worker.store.get(key).unwrap();
+        assert_eq!(file.len() as u64, receipt.bytes);
+        String::from_utf8(file).unwrap()
+    }
+
+    async fn keep_time(&self) {
+        const TICK: Duration = Duration::from_secs(1);
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.worker.ledger.pass(TICK);
+        }
+    }
+}
+
+impl<L, R> Bench<L, R> {
+    /// Whom the notices told what.
+    pub(crate) fn told(&self) -> Vec<(String, JobState)> {
+        self.worker.notifier.published().into_iter().map(|notice| (notice.recipient, notice.status)).collect()
+    }
+}
+
+pub(crate) fn delivery(message_id: &str, body: &str, receive_count: u32) -> Delivery {
+    Delivery { message_id: message_id.to_owned(), receipt_handle: None, body: body.to_owned(), receive_count }
+}
+
+/// A message that continues a job.
+pub(crate) fn continuation(job: &Job) -> String {
+    let body = format!(r#"{{"continue":"{}"}}"#, job.id);
+    assert!(matches!(Message::parse(&body), Ok(Message::Continue(_))));
+    body
+}
+
+pub(crate) fn retry_after(seconds: u64) -> Outcome {
+    Outcome::RetryAfter(Duration::from_secs(seconds))
+}
+
+pub(crate) fn alice_knows(status: JobState) -> Vec<(String, JobState)> {
+    vec![(ALICE.to_owned(), status)]
+}

@@ -1,0 +1,119 @@
+//! How messages end when nothing is in their way: with a file, or with a reason.
+
+use downpipe_core::job::JobState;
+use downpipe_core::ledger::Ledger as _;
+use downpipe_worker::handle::Outcome;
+
+use crate::bench::{ALICE, Bench, ORDERS, alice_knows, continuation, delivery, retry_after};
+use crate::parts::{FILE, Scripts, disconnected, query_failed};
+
+#[tokio::test(start_paused = true)]
+async fn a_message_becomes_a_file_a_receipt_and_a_notice() {
+    let bench = Bench::new(Scripts::good());
+    assert_eq!(bench.deliver("m-1", ORDERS).await, Outcome::Done);
+    assert_eq!(bench.file().await, FILE);
+
+    let job = bench.job().await;
+    assert_eq!((job.state, job.attempt, job.rows, job.bytes), (JobState::Ready, 1, 2, FILE.len() as u64));
+    assert!(job.notified_at.is_some());
+    let receipt = job.receipt.unwrap();
+    let key = format!("memory://files/orders/2026/01/02/{}/orders-Trondheim.csv", job.id);
+    assert_eq!(receipt.address, key, "the day is the one on which the job was accepted");
+    assert_eq!((receipt.job_id.as_str(), receipt.requested_by.as_str()), (job.id.as_str(), ALICE));
+
+    let notice = bench.worker.notifier.published().remove(0);
+    assert_eq!((notice.recipient.as_str(), notice.job_id.as_str()), (ALICE, job.id.as_str()));
+    assert_eq!(notice.subject, "Export orders is ready");
+    assert!(notice.body.contains(&format!("https://portal.example/jobs/{}", job.id)), "{}", notice.body);
+    assert_eq!(bench.told(), alice_knows(JobState::Ready));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_comes_again_after_its_end_changes_nothing() {
+    let bench = Bench::new(Scripts::good());
+    bench.deliver("m-1", ORDERS).await;
+    let job = bench.job().await;
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 2)).await, Outcome::Done);
+    assert_eq!(bench.deliver("m-2", ORDERS).await, Outcome::Done);
+    assert_eq!(bench.job().await, job);
+    assert_eq!((bench.worker.source.answered(), bench.told().len()), (1, 1), "one export, one notice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_key_every_message_is_a_request_of_its_own_and_its_deliveries_are_one() {
+    let bench = Bench::new(Scripts::good());
+    let body = ORDERS.replace(r#","request_id":"a-click""#, "");
+    for message_id in ["m-1", "m-1", "m-2"] {
+        assert_eq!(bench.deliver(message_id, &body).await, Outcome::Done);
+    }
+    assert_eq!((bench.worker.source.answered(), bench.told().len()), (2, 2));
+    assert_eq!(bench.worker.store.keys().len(), 4, "two files and their receipts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_wrong_is_recorded_and_told_and_not_tried_again() {
+    let mut seen = Vec::new();
+    for body in [
+        "test",
+        "",
+        r#"{"export":"alice@example.com"}"#,
+        r#"{"export":"orders","params":{"region":7},"requested_by":"alice@example.com"}"#,
+        r#"{"export":"restricted","requested_by":"eve@example.org"}"#,
+        r#"{"continue":"the Trondheim one"}"#,
+    ] {
+        let bench = Bench::new(Scripts::good());
+        assert_eq!(bench.deliver("m-1", body).await, Outcome::Done, "{body}");
+        let job = bench.job().await;
+        assert_eq!(job.state, JobState::Failed, "{body}");
+        assert_eq!(bench.told(), [(job.requested_by.clone(), JobState::Failed)], "{body}");
+        assert_eq!(bench.handle(&delivery("m-1", body, 2)).await, Outcome::Done, "{body}");
+        assert_eq!((bench.told().len(), bench.worker.source.answered()), (1, 0), "{body}");
+        assert_eq!(bench.worker.store.keys(), [""; 0], "{body}");
+        let failure = job.failure.unwrap();
+        seen.push(format!("{}, {}: {}", job.requested_by, failure.code, failure.message));
+    }
+    insta::assert_snapshot!(seen.join("\n"), @r#"
+    operator, rejected: The request was refused: message: expected a JSON object, got "test", which is not JSON (expected ident at line 1 column 2).
+    operator, rejected: The request was refused: message: expected a JSON object, got an empty body.
+    operator, rejected: The request was refused: export: expected one of orders, restricted, got "alice@example.com".
+    alice@example.com, rejected: The request was refused: params.region: expected a string, got 7.
+    eve@example.org, rejected: The request was refused: requested_by: expected somebody who may ask for "restricted", got eve@example.org.
+    operator, rejected: The request was refused: continue: expected a job id of 24 hexadecimal digits, got "the Trondheim one".
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_that_the_database_refuses_ends_the_job_at_once() {
+    let bench = Bench::new(Scripts::failing(1, query_failed));
+    assert_eq!(bench.deliver("m-1", ORDERS).await, Outcome::Done);
+    let job = bench.job().await;
+    assert_eq!((job.state, job.failure.unwrap().code.as_str()), (JobState::Failed, "query_failed"));
+    assert_eq!(bench.told(), alice_knows(JobState::Failed));
+    assert_eq!(bench.worker.store.keys(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_continuation_of_nothing_or_of_a_job_that_has_ended_is_harmless() {
+    let bench = Bench::new(Scripts::good());
+    assert_eq!(bench.deliver("m-0", r#"{"continue":"0123456789abcdef01234567"}"#).await, Outcome::Done);
+    assert_eq!(bench.worker.ledger.latest(1).await.unwrap(), [], "it is no job");
+
+    bench.deliver("m-1", ORDERS).await;
+    let job = bench.job().await;
+    assert_eq!(bench.deliver("m-2", &continuation(&job)).await, Outcome::Done);
+    assert_eq!(bench.job().await, job);
+    assert_eq!((bench.worker.source.answered(), bench.told().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_continuation_of_a_queued_job_takes_it_on() {
+    let bench = Bench::new(Scripts::failing(1, disconnected));
+    assert_eq!(bench.deliver("m-1", ORDERS).await, retry_after(30));
+    let job = bench.job().await;
+    assert_eq!(job.state, JobState::Queued);
+    assert_eq!(bench.deliver("m-2", &continuation(&job)).await, Outcome::Done);
+    assert_eq!(bench.file().await, FILE);
+    // The message that is still on its way back finds nothing left to do.
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 2)).await, Outcome::Done);
+    assert_eq!((bench.worker.source.answered(), bench.told()), (2, alice_knows(JobState::Ready)));
+}

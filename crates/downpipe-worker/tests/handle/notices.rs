@@ -1,0 +1,56 @@
+//! The person is told, and told once, whatever happens while telling.
+
+use std::time::Duration;
+
+use downpipe_core::job::JobState;
+use downpipe_core::testing::{MemoryLedger, RecordingNotifier};
+use downpipe_worker::handle::Outcome;
+
+use crate::bench::{ALICE, Bench, ORDERS, VISIBILITY, alice_knows, delivery, retry_after};
+use crate::faulty_ledger::{Fault, FaultyLedger};
+use crate::parts::{DeadlyNotifier, FILE, Scripts};
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_that_is_not_taken_is_sent_again_and_the_export_is_not() {
+    let bench = Bench::with_notifier(RecordingNotifier::failing_first(2));
+    for (tries, seconds) in [(1, 30), (2, 120)] {
+        assert_eq!(bench.handle(&delivery("m-1", ORDERS, tries)).await, retry_after(seconds));
+        assert_eq!((bench.job().await.state, bench.job().await.notified_at), (JobState::Ready, None));
+        bench.pass(Duration::from_secs(seconds)).await;
+    }
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 3)).await, Outcome::Done);
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 4)).await, Outcome::Done);
+    assert_eq!((bench.told(), bench.worker.source.answered()), (alice_knows(JobState::Ready), 1));
+    assert_eq!(bench.file().await, FILE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_dies_after_telling_causes_one_more_notice_at_most() {
+    let bench = Bench::of(MemoryLedger::new(), Scripts::good(), DeadlyNotifier::default());
+    bench.handle_and_die(&delivery("m-1", ORDERS, 1), Duration::from_secs(10)).await;
+    let published = || bench.worker.notifier.taken.published().len();
+    assert_eq!((bench.job().await.state, published()), (JobState::Ready, 1));
+
+    // The right to tell is still the dead worker's, which may be alive for all we know.
+    assert_eq!(bench.deliver("m-2", ORDERS).await, retry_after(60));
+    assert_eq!(published(), 1);
+    bench.pass(Duration::from_secs(60)).await;
+    assert_eq!(bench.handle(&delivery("m-2", ORDERS, 2)).await, Outcome::Done);
+    assert_eq!(published(), 2);
+    bench.pass(VISIBILITY).await;
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 2)).await, Outcome::Done);
+    assert_eq!(published(), 2);
+}
+
+/// The right that could not be given back is nobody's: a message that went away for it would leave nobody to tell.
+#[tokio::test(start_paused = true)]
+async fn the_person_is_told_though_notifier_and_ledger_fail_together() {
+    let ledger = FaultyLedger::new("release_notice", Fault::CallLost);
+    let bench = Bench::of(ledger, Scripts::good(), RecordingNotifier::failing_first(1));
+    assert_eq!(bench.deliver("m-1", ORDERS).await, retry_after(30));
+    bench.pass(Duration::from_secs(30)).await;
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 2)).await, retry_after(60));
+    bench.pass(Duration::from_secs(60)).await;
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 3)).await, Outcome::Done);
+    assert_eq!(bench.told(), [(ALICE.to_owned(), JobState::Ready)]);
+}

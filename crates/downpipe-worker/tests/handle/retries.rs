@@ -1,0 +1,71 @@
+//! What passes is tried again, later each time, and not for ever.
+
+use std::time::Duration;
+
+use downpipe_core::job::JobState;
+use downpipe_core::ledger::Ledger as _;
+use downpipe_core::testing::{MemoryLedger, RecordingNotifier};
+use downpipe_worker::handle::{MAX_ATTEMPTS, Outcome};
+
+use crate::bench::{Bench, ORDERS, VISIBILITY, alice_knows, delivery, retry_after};
+use crate::parts::{FILE, Scripts, disconnected};
+
+#[tokio::test(start_paused = true)]
+async fn what_passes_is_tried_four_times_and_then_has_failed() {
+    let bench = Bench::new(Scripts::failing(9, disconnected));
+    for (tries, seconds) in [(1, 30), (2, 120), (3, 480)] {
+        assert_eq!(bench.handle(&delivery("m-1", ORDERS, tries)).await, retry_after(seconds));
+        let job = bench.job().await;
+        assert_eq!((job.state, job.attempt), (JobState::Queued, tries));
+        assert_eq!(job.failure.unwrap().code, "database_unavailable");
+        assert_eq!(bench.told(), [], "nobody is told of what may yet work");
+        bench.pass(Duration::from_secs(seconds)).await;
+    }
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 4)).await, Outcome::Done);
+    let job = bench.job().await;
+    let failure = job.failure.unwrap();
+    assert_eq!((job.state, job.attempt), (JobState::Failed, MAX_ATTEMPTS));
+    assert_eq!(failure.message, "The database could not be reached. It was tried 4 times.");
+    assert_eq!(bench.told(), alice_knows(JobState::Failed));
+    assert_eq!((bench.worker.source.answered(), bench.worker.store.keys()), (4, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_attempt_that_works_forgets_the_first() {
+    let bench = Bench::new(Scripts::failing(1, disconnected));
+    assert_eq!(bench.deliver("m-1", ORDERS).await, retry_after(30));
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 2)).await, Outcome::Done);
+    let job = bench.job().await;
+    assert_eq!((job.state, job.attempt, job.failure), (JobState::Ready, 2, None));
+    assert_eq!(bench.file().await, FILE);
+    assert_eq!(bench.told(), alice_knows(JobState::Ready));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_worker_died_four_times_has_crashed() {
+    let bench = Bench::new(Scripts::thinking(Duration::from_secs(300)));
+    for tries in 1..=MAX_ATTEMPTS {
+        bench.handle_and_die(&delivery("m-1", ORDERS, tries), Duration::from_secs(40)).await;
+        assert_eq!((bench.job().await.state, bench.job().await.attempt), (JobState::Running, tries));
+        bench.pass(VISIBILITY).await;
+    }
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 5)).await, Outcome::Done);
+    let job = bench.job().await;
+    assert_eq!((job.state, job.failure.unwrap().code.as_str()), (JobState::Failed, "crashed"));
+    assert_eq!(bench.told(), alice_knows(JobState::Failed));
+    assert_eq!(bench.worker.source.answered(), 4, "it was not begun a fifth time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_ledger_is_down_a_message_waits_and_nothing_is_begun() {
+    let bench = Bench::of(MemoryLedger::new(), Scripts::good(), RecordingNotifier::new());
+    for (tries, seconds) in [(1, 30), (2, 120), (3, 480), (4, 1920)] {
+        bench.worker.ledger.fail_next(1);
+        assert_eq!(bench.handle(&delivery("m-1", ORDERS, tries)).await, retry_after(seconds));
+    }
+    assert_eq!(bench.worker.ledger.latest(1).await.unwrap(), []);
+    assert_eq!((bench.worker.source.answered(), bench.told().len()), (0, 0));
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 5)).await, Outcome::Done);
+    assert_eq!(bench.file().await, FILE);
+    assert_eq!(bench.told(), alice_knows(JobState::Ready));
+}

@@ -1,0 +1,151 @@
+//! The jobs of the demo, as the `downpipe` command shows them.
+
+use std::{
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::console::Console;
+use crate::{aws_cli::AwsCli, stack::StackEnv};
+
+/// A cold start and 300,000 rows take seconds; whoever waits longer than this wants to know why.
+const PATIENCE: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(50);
+
+/// The `downpipe` command on the stack.
+pub(super) struct Downpipe<'a> {
+    pub(super) program: PathBuf,
+    pub(super) env: &'a StackEnv,
+    pub(super) database_url: String,
+}
+
+/// The part of a job that the demo looks at.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Job {
+    pub(super) id: String,
+    request_id: String,
+    state: String,
+    rows: u64,
+    failure: Option<Failure>,
+    receipt: Option<Receipt>,
+    notified_at: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Failure {
+    code: String,
+    message: String,
+    detail: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Receipt {
+    address: String,
+}
+
+impl Downpipe<'_> {
+    /// Runs a command and returns what it printed.
+    pub(super) fn text(&self, args: &[&str]) -> Result<String> {
+        let output = self
+            .env
+            .apply_to(Command::new(&self.program).args(args))
+            .env("DATABASE_URL", &self.database_url)
+            .output()
+            .with_context(|| format!("cannot run {}", self.program.display()))?;
+        if !output.status.success() {
+            bail!("downpipe {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        }
+        String::from_utf8(output.stdout).context("downpipe printed no text")
+    }
+
+    /// Follows the job of a request until it has ended and its requester has been told. A job that fails is an error.
+    pub(super) fn watch(&self, console: &Console, request: &str) -> Result<Job> {
+        let started = Instant::now();
+        console.say("  0.0 s  sent");
+        let mut seen = None;
+        loop {
+            if let Some(job) = self.find(request)? {
+                let now = (job.state.clone(), job.rows);
+                if seen.as_ref() != Some(&now) {
+                    let (seconds, rows) = (started.elapsed().as_secs_f32(), grouped(job.rows));
+                    console
+                        .say(&format!("{seconds:5.1} s  {:<8} {rows:>9} rows   job {}", job.state, job.id));
+                    seen = Some(now);
+                }
+                if job.state == "failed" {
+                    bail!(
+                        "the job {} failed: {}",
+                        job.id,
+                        job.failure.map_or_else(String::new, Failure::into_text)
+                    );
+                }
+                if job.notified_at.is_some() {
+                    console.say(&format!("{:5.1} s  told", started.elapsed().as_secs_f32()));
+                    return Ok(job);
+                }
+            }
+            if started.elapsed() > PATIENCE {
+                let state = seen.map_or("not in the ledger".to_owned(), |(state, _)| state);
+                bail!("the request {request} is {state} after {} s", PATIENCE.as_secs());
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn find(&self, request: &str) -> Result<Option<Job>> {
+        let jobs: Vec<Job> = serde_json::from_str(&self.text(&["--json", "list", "--limit", "10"])?)
+            .context("downpipe list printed no list of jobs")?;
+        Ok(jobs.into_iter().find(|job| job.request_id == request))
+    }
+}
+
+impl Failure {
+    fn into_text(self) -> String {
+        let detail = self.detail.map_or_else(String::new, |detail| format!("\n{detail}"));
+        format!("{} ({}){detail}", self.message, self.code)
+    }
+}
+
+impl Job {
+    /// Where its file is.
+    pub(super) fn address(&self) -> Result<&str> {
+        let receipt = self.receipt.as_ref();
+        receipt.map(|r| r.address.as_str()).with_context(|| format!("the job {} has no receipt", self.id))
+    }
+}
+
+/// The end of the worker's log, for an error; the log is not everything, so its own trouble is not an error.
+pub(super) fn log_tail(aws: AwsCli<'_>, group: &str) -> String {
+    let args = ["logs", "filter-log-events", "--log-group-name", group, "--query", "events[-20:].[message]"];
+    let text =
+        aws.text(&[&args[..], &["--output", "text"]].concat()).unwrap_or_else(|err| format!("{err:#}"));
+    let lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("\n    {line}"));
+    format!("the end of the worker's log, {group}:{}", lines.collect::<String>())
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
+}

@@ -1,0 +1,100 @@
+//! The worker's zip, as Lambda unpacks it.
+
+use std::{
+    fs::{self, File},
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
+
+/// The folder of the definitions in the zip; the template's default for `Catalog`.
+const CATALOG: &str = "exports";
+
+/// Writes a zip with `bootstrap` at its root and the definitions of the folder `exports` beside it.
+///
+/// The same content gives the same bytes, so that a hash of the zip says whether there is anything to deploy.
+pub fn package(bootstrap: &Path, exports: &Path, zip: &Path) -> Result<()> {
+    let write = || -> Result<()> {
+        if let Some(parent) = zip.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        // Under another name until it is whole: others may be about to deploy the one that is there.
+        let partial = zip.with_extension(format!("{}.partial", std::process::id()));
+        let mut writer = ZipWriter::new(BufWriter::new(File::create(&partial)?));
+        add(&mut writer, "bootstrap", bootstrap, 0o755)?;
+        for definition in definitions(exports)? {
+            let name = definition.file_name().unwrap_or_default().to_string_lossy();
+            add(&mut writer, &format!("{CATALOG}/{name}"), &definition, 0o644)?;
+        }
+        writer.finish()?.flush()?;
+        Ok(fs::rename(&partial, zip)?)
+    };
+    write().with_context(|| format!("cannot package {} as {}", bootstrap.display(), zip.display()))
+}
+
+fn definitions(exports: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(exports).with_context(|| format!("cannot read {}", exports.display()))?;
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
+    ensure!(!files.is_empty(), "{} holds no definition", exports.display());
+    // A folder lists its files in no particular order.
+    files.sort();
+    Ok(files)
+}
+
+fn add(writer: &mut ZipWriter<BufWriter<File>>, name: &str, file: &Path, mode: u32) -> Result<()> {
+    let content = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        // The fastest: a bootstrap with debug information is large, and the way to the stack is short.
+        .compression_level(Some(1))
+        .last_modified_time(DateTime::DEFAULT)
+        .unix_permissions(mode);
+    writer.start_file(name, options)?;
+    Ok(writer.write_all(&content)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use zip::ZipArchive;
+
+    use super::*;
+
+    #[test]
+    fn the_same_content_gives_the_same_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let exports = dir.path().join("definitions");
+        fs::create_dir(&exports).unwrap();
+        let bootstrap = dir.path().join("program");
+        for (file, content) in [("b.toml", "b"), ("a.toml", "a"), ("notes.md", "not for the worker")] {
+            fs::write(exports.join(file), content).unwrap();
+        }
+        fs::write(&bootstrap, "program").unwrap();
+        let (one, two) = (dir.path().join("one/worker.zip"), dir.path().join("two.zip"));
+        package(&bootstrap, &exports, &one).unwrap();
+        File::options().append(true).open(&bootstrap).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        package(&bootstrap, &exports, &two).unwrap();
+        assert_eq!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
+
+        let mut archive = ZipArchive::new(File::open(&one).unwrap()).unwrap();
+        let entries: Vec<_> = (0..archive.len())
+            .map(|index| {
+                let entry = archive.by_index(index).unwrap();
+                (entry.name().unwrap().into_owned(), entry.unix_mode().unwrap() & 0o777)
+            })
+            .collect();
+        let expected = [("bootstrap", 0o755), ("exports/a.toml", 0o644), ("exports/b.toml", 0o644)];
+        assert_eq!(entries, expected.map(|(name, mode)| (name.to_owned(), mode)));
+    }
+
+    #[test]
+    fn a_worker_without_definitions_is_not_packaged() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("bootstrap"), "program").unwrap();
+        let err =
+            package(&dir.path().join("bootstrap"), dir.path(), &dir.path().join("worker.zip")).unwrap_err();
+        assert!(format!("{err:#}").ends_with("holds no definition"), "{err:#}");
+    }
+}

@@ -1,0 +1,19 @@
+//! The project's own commands, as a library: what `cargo xtask` does, tests can do too.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool says on the terminal what it is doing"
+)]
+
+pub mod aws_cli;
+mod cargo;
+pub mod demo;
+pub mod deploy;
+pub mod lint;
+mod prepare;
+pub mod release;
+pub mod sample;
+pub mod stack;
+pub mod test;
+pub mod workspace;

@@ -1,0 +1,97 @@
+//! `cargo xtask`: the commands of this repository. Each command's work lives in the library.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on the terminal")]
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xtask::{
+    stack::{self, Paths},
+    test::{self, TestOptions},
+};
+
+/// The commands of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything once, from nothing to a file and an e-mail, on this machine
+    Demo,
+    /// All tests, with the stack around them
+    Test {
+        /// Only what needs no server
+        #[arg(long)]
+        unit: bool,
+        /// More arguments for `cargo test`, after `--`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Everything that can be said about the code without running it
+    Lint,
+    /// The zip for Lambda: the worker, optimised, and the definitions in exports/
+    Package,
+    /// MySQL and local AWS, for the tests and the demo
+    #[command(subcommand)]
+    Stack(Stack),
+}
+
+#[derive(Subcommand)]
+enum Stack {
+    /// Install what is missing and start what is not running
+    Up,
+    /// Stop what `up` started
+    Down {
+        /// Also delete the databases, the state and the logs (installed programs stay)
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Say what is running; exits with 0 only when everything is healthy
+    Status,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(err) => {
+            eprintln!("error: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns whether all is well; an error is trouble of our own.
+fn run(command: Command) -> Result<bool> {
+    match command {
+        Command::Demo => xtask::demo::run().map(|()| true),
+        Command::Test { unit, args } => test::run(TestOptions { unit, args: &args }),
+        Command::Lint => xtask::lint::run(),
+        Command::Package => xtask::release::run().map(|()| true),
+        Command::Stack(command) => run_stack(&command),
+    }
+}
+
+fn run_stack(command: &Stack) -> Result<bool> {
+    let paths = Paths::of_workspace();
+    match command {
+        Stack::Up => {
+            stack::up(&paths)?;
+            print!("{}", stack::status(&paths)?);
+            println!("\nTo use it from a shell:  . {}", paths.env_file().display());
+        }
+        Stack::Down { purge: false } => stack::down(&paths)?,
+        Stack::Down { purge: true } => stack::purge(&paths)?,
+        Stack::Status => {
+            let status = stack::status(&paths)?;
+            print!("{status}");
+            return Ok(status.all_healthy());
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,22 @@
+//! The stack, and what is built meanwhile.
+
+use std::thread;
+
+use anyhow::{Result, anyhow};
+
+use crate::{
+    cargo::{self, Executables},
+    stack::{self, Paths, StackEnv, Steps},
+};
+
+/// Brings the stack up while cargo builds with these arguments: neither needs the other.
+pub(crate) fn stack_and_build(paths: &Paths, args: &[&str]) -> Result<(StackEnv, Executables)> {
+    let steps = Steps::start();
+    let (env, built) = thread::scope(|scope| {
+        let env = scope.spawn(|| stack::up(paths));
+        let built = cargo::build(args, &steps);
+        (env.join(), built)
+    });
+    let env = env.map_err(|_| anyhow!("the stack's thread panicked; its message is above"))?;
+    Ok((env?, built?))
+}

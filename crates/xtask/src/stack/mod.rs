@@ -1,0 +1,142 @@
+//! The local stack: a real MySQL, and two stand-ins for AWS, without Docker and without root where possible.
+//!
+//! Two stand-ins, because neither is enough alone: MiniStack runs Lambda functions natively and deploys SAM
+//! templates; LocalStack delivers SNS e-mail to a mailbox that can be read, and checks S3 checksums as AWS
+//! does.
+//!
+//! Everything lives under `target/stack`: programs, data, logs, and an `env` file for shells. [`up`] is safe
+//! to call at any time and from several processes at once; it starts only what is not healthy.
+
+mod aws;
+mod env;
+mod health;
+mod install;
+mod lock;
+mod log;
+mod mysql;
+mod part;
+mod paths;
+mod port;
+mod process;
+mod record;
+mod status;
+mod step;
+mod tools;
+mod venv;
+
+use std::{path::PathBuf, thread};
+
+use anyhow::{Context, Result, anyhow};
+
+use self::{
+    aws::{LocalStack, MiniStack},
+    lock::StackLock,
+    mysql::{External, MySql},
+    part::Part,
+};
+pub use self::{
+    env::StackEnv,
+    paths::Paths,
+    status::{PartStatus, State, Status},
+};
+pub(crate) use self::{env::quote, step::Steps};
+
+/// Brings the whole stack up and says how to reach it.
+///
+/// A part that cannot be started does not stop the others, so the next call has less to do; the error names
+/// every part that failed.
+pub fn up(paths: &Paths) -> Result<StackEnv> {
+    let _lock = StackLock::acquire(paths)?;
+    let steps = Steps::start();
+    let (database, ministack, localstack) = thread::scope(|scope| {
+        let database = scope.spawn(|| database_url(paths, &steps));
+        let ministack = scope.spawn(|| part::bring_up(&MiniStack, paths, &steps));
+        let localstack = scope.spawn(|| part::bring_up(&LocalStack, paths, &steps));
+        (joined(database), joined(ministack), joined(localstack))
+    });
+
+    let failures: Vec<String> =
+        [database.as_ref().err(), ministack.as_ref().err(), localstack.as_ref().err()]
+            .into_iter()
+            .flatten()
+            .map(|err| format!("{err:#}"))
+            .collect();
+    if !failures.is_empty() {
+        // What an earlier start wrote there is not true any more.
+        install::remove_file(&paths.env_file())?;
+        return Err(anyhow!("the stack is not up\n\n{}", failures.join("\n\n")));
+    }
+
+    tools::install(paths)?;
+    let env = StackEnv::new(paths, database?, ministack?, localstack?);
+    env.save(paths)?;
+    Ok(env)
+}
+
+/// Installs the AWS CLI and cfn-lint without starting anything, and returns their folder.
+pub fn install_tools(paths: &Paths) -> Result<PathBuf> {
+    let _lock = StackLock::acquire(paths)?;
+    LocalStack.install(paths, &Steps::start())?;
+    tools::install(paths)?;
+    Ok(paths.bin())
+}
+
+/// Stops what [`up`] started, and nothing else. Databases and logs stay.
+pub fn down(paths: &Paths) -> Result<()> {
+    let _lock = StackLock::acquire(paths)?;
+    stop_all(paths)
+}
+
+/// [`down`], and then deletes databases, state and logs. Installed programs stay, so the next start is quick.
+pub fn purge(paths: &Paths) -> Result<()> {
+    let _lock = StackLock::acquire(paths)?;
+    stop_all(paths)?;
+    for dir in mysql::data_dirs(paths).into_iter().chain([paths.run(), paths.logs(), paths.state()]) {
+        install::remove_dir(&dir)?;
+    }
+    Ok(())
+}
+
+/// Says what is running now. Starts nothing and waits for nobody.
+pub fn status(paths: &Paths) -> Result<Status> {
+    let database = match External::from_env()? {
+        Some(external) => status::of_external(&external),
+        None => match StackEnv::read(paths).ok().filter(|_| !record::exists(paths, MySql.name())) {
+            Some(env) => status::of_external(&External::parse(&env.database_url)?),
+            None => status::of_part(&MySql, paths)?,
+        },
+    };
+    Ok(Status::new([database, status::of_part(&MiniStack, paths)?, status::of_part(&LocalStack, paths)?]))
+}
+
+fn database_url(paths: &Paths, steps: &Steps) -> Result<String> {
+    let Some(external) = External::from_env()? else {
+        let port = part::bring_up(&MySql, paths, steps)?;
+        return Ok(mysql::url(port));
+    };
+    // Two databases would leave it unclear which one a test has seen.
+    part::take_down(&MySql, paths, steps)?;
+    record::forget(paths, MySql.name())?;
+    external.check().with_context(|| format!("{} is set, but nothing answers there", mysql::URL_VARIABLE))?;
+    steps.say(MySql.name(), "uses the given server");
+    Ok(external.url)
+}
+
+fn stop_all(paths: &Paths) -> Result<()> {
+    let steps = Steps::start();
+    // The env file goes first: who reads it must not be sent to servers that are about to stop.
+    install::remove_file(&paths.env_file())?;
+    thread::scope(|scope| {
+        let parts: [&dyn Part; 3] = [&MySql, &MiniStack, &LocalStack];
+        let stopping = parts.map(|part| {
+            let steps = &steps;
+            scope.spawn(move || part::take_down(part, paths, steps))
+        });
+        stopping.into_iter().map(joined).collect::<Result<Vec<()>>>().map(|_| ())
+    })
+}
+
+/// A panic in a part's thread becomes that part's error, so that the other parts are still reported.
+fn joined<T>(handle: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    handle.join().unwrap_or_else(|_| Err(anyhow!("a part of the stack panicked; its message is above")))
+}

@@ -1,0 +1,103 @@
+//! Buckets, queues, topics and secrets of one's own.
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use serde_json::Value;
+
+use crate::{STACK, eventually, unique};
+
+/// Settings for LocalStack, which checks checksums as AWS does and delivers e-mail.
+pub async fn localstack() -> SdkConfig {
+    config(&STACK.localstack_endpoint_url).await
+}
+
+/// Settings for MiniStack, which runs functions.
+pub async fn ministack() -> SdkConfig {
+    config(&STACK.aws_endpoint_url).await
+}
+
+/// Production's settings, but for the endpoint and the credentials.
+async fn config(endpoint: &str) -> SdkConfig {
+    let production = downpipe_aws::load_config().await;
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(aws_config::Region::new("us-east-1"))
+        .test_credentials()
+        .endpoint_url(endpoint);
+    if let Some(client) = production.http_client() {
+        loader = loader.http_client(client);
+    }
+    if let Some(timeouts) = production.timeout_config() {
+        loader = loader.timeout_config(timeouts.clone());
+    }
+    loader.load().await
+}
+
+/// A client that looks at S3 on its own.
+pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
+    aws_sdk_s3::Client::from_conf(config)
+}
+
+/// An empty bucket.
+pub async fn bucket(config: &SdkConfig) -> String {
+    let name = unique("bucket");
+    s3(config).create_bucket().bucket(&name).send().await.unwrap();
+    name
+}
+
+/// An object's bytes.
+pub async fn object(config: &SdkConfig, bucket: &str, key: &str) -> Option<Vec<u8>> {
+    let object = s3(config).get_object().bucket(bucket).key(key).send().await.ok()?;
+    Some(object.body.collect().await.unwrap().to_vec())
+}
+
+/// The keys in a bucket, in order.
+pub async fn keys(config: &SdkConfig, bucket: &str) -> Vec<String> {
+    let listed = s3(config).list_objects_v2().bucket(bucket).send().await.unwrap();
+    listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
+}
+
+/// Uploads that were begun and neither completed nor aborted.
+pub async fn open_uploads(config: &SdkConfig, bucket: &str) -> usize {
+    let listed = s3(config).list_multipart_uploads().bucket(bucket).send().await.unwrap();
+    listed.uploads().len()
+}
+
+/// A queue's URL.
+pub async fn queue(config: &SdkConfig) -> String {
+    let made =
+        aws_sdk_sqs::Client::new(config).create_queue().queue_name(unique("queue")).send().await.unwrap();
+    made.queue_url().unwrap().to_owned()
+}
+
+/// A topic's ARN.
+pub async fn topic(config: &SdkConfig) -> String {
+    let made = aws_sdk_sns::Client::new(config).create_topic().name(unique("topic")).send().await.unwrap();
+    made.topic_arn().unwrap().to_owned()
+}
+
+/// A secret's ARN.
+pub async fn secret(config: &SdkConfig, value: &str) -> String {
+    let client = aws_sdk_secretsmanager::Client::new(config);
+    let made = client.create_secret().name(unique("secret")).secret_string(value).send().await.unwrap();
+    made.arn().unwrap().to_owned()
+}
+
+/// The texts of the e-mails LocalStack has delivered to an address. (It keeps no subject.)
+pub async fn emails_to(address: &str) -> Vec<String> {
+    let url = format!("{}/_aws/ses", STACK.localstack_endpoint_url);
+    let read = tokio::task::spawn_blocking(move || ureq::get(&url).call()?.body_mut().read_json::<Value>());
+    let all = read.await.unwrap().unwrap();
+    let messages = all["messages"].as_array().cloned().unwrap_or_default();
+    messages
+        .iter()
+        .filter(|message| {
+            message["Destination"]["ToAddresses"].as_array().is_some_and(|to| to.contains(&address.into()))
+        })
+        .map(|message| message["Body"]["text_part"].as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// Waits for the first e-mail to an address.
+pub async fn email_to(address: &str) -> String {
+    eventually(&format!("an e-mail to {address}"), async || emails_to(address).await.into_iter().next()).await
+}

@@ -1,0 +1,119 @@
+//! A query read through the real row source, seen as CSV.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use downpipe_core::catalog::{Catalog, DefinitionFile};
+use downpipe_core::message::{ExportMessage, OPERATOR, RawParam};
+use downpipe_core::request::ExportRequest;
+use downpipe_core::source::{EndOfResult, Query, RowSink, RowSource as _, SinkError, SinkState, SourceError};
+use downpipe_core::sql::SqlPiece;
+use downpipe_format::{Cell, Column, CsvEncoder, Layout, Profile};
+use downpipe_mysql::MySqlSource;
+use tokio::time::Instant;
+
+use crate::database::TestDatabase;
+
+/// Keeps everything in memory, as plain CSV.
+#[derive(Debug)]
+pub struct CsvSink {
+    encoder: CsvEncoder,
+    refuse_after: Option<u64>,
+}
+
+impl CsvSink {
+    /// A sink that takes everything.
+    pub fn new() -> Self {
+        Self { encoder: CsvEncoder::new(Profile::PLAIN, Layout::default()), refuse_after: None }
+    }
+
+    /// A sink that refuses the row after these.
+    pub fn refusing_after(rows: u64) -> Self {
+        Self { refuse_after: Some(rows), ..Self::new() }
+    }
+
+    /// What came.
+    pub fn text(&mut self) -> String {
+        String::from_utf8(self.encoder.take()).unwrap()
+    }
+}
+
+impl Default for CsvSink {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RowSink for CsvSink {
+    fn start(&mut self, columns: &[Column]) -> Result<(), SinkError> {
+        Ok(self.encoder.start(columns)?)
+    }
+
+    fn cell(&mut self, cell: Cell<'_>) {
+        self.encoder.cell(cell);
+    }
+
+    fn end_row(&mut self) -> Result<SinkState, SinkError> {
+        self.encoder.end_row();
+        match self.refuse_after {
+            Some(most) if self.encoder.rows() > most => Err(SinkError::Limit { what: "rows", most }),
+            _ => Ok(SinkState::Ready),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// A query without parameters, with a minute to run.
+pub fn query(sql: &str) -> Query {
+    query_within(sql, Duration::from_secs(60))
+}
+
+/// A query without parameters, with this time to run.
+pub fn query_within(sql: &str, time: Duration) -> Query {
+    Query { sql: vec![SqlPiece::Text(sql.to_owned())], deadline: Instant::now() + time }
+}
+
+/// A query with the parameters of a definition.
+pub fn query_of(definition: &str, params: &[(&str, &str)]) -> Query {
+    let catalog = catalog(definition);
+    let params: BTreeMap<String, RawParam> = params
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), RawParam::Text((*value).to_owned())))
+        .collect();
+    let message = ExportMessage { params, ..message("test") };
+    let request = ExportRequest::accept(&message, &catalog).unwrap();
+    Query { sql: request.sql(), deadline: Instant::now() + Duration::from_secs(60) }
+}
+
+/// A catalog of one definition, named `test`.
+pub fn catalog(definition: &str) -> Catalog {
+    Catalog::parse(&[DefinitionFile { file: "test.toml".to_owned(), text: definition.to_owned() }]).unwrap()
+}
+
+/// A message from the operator, without anything else.
+pub fn message(export: &str) -> ExportMessage {
+    ExportMessage {
+        export: export.to_owned(),
+        params: BTreeMap::new(),
+        requested_by: OPERATOR.to_owned(),
+        request_id: None,
+        profile: None,
+        format: None,
+        compression: None,
+    }
+}
+
+/// Reads a query to its end.
+pub async fn read(database: &TestDatabase, query: &Query) -> Result<(String, EndOfResult), SourceError> {
+    let mut sink = CsvSink::new();
+    let end = MySqlSource::new(database.database()).read(query, &mut sink).await?;
+    Ok((sink.text(), end))
+}
+
+/// The CSV of a query that must work.
+pub async fn csv(database: &TestDatabase, sql: &str) -> String {
+    read(database, &query(sql)).await.unwrap().0
+}

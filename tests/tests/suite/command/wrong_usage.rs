@@ -1,0 +1,113 @@
+//! What is refused before anything is done, in which words, and with exit status 2.
+
+use super::Shell;
+
+#[tokio::test]
+async fn a_request_that_is_wrong_is_refused_before_anything_is_asked_of_the_database() {
+    // Nobody listens there.
+    let shell = Shell::new().with("DATABASE_URL", "mysql://user:password@127.0.0.1:1/test");
+    let refusals: String = [
+        &["run", "orders"][..],
+        &["run", "orders", "--param", "from=2026-01-02", "--param", "until=1"],
+        &["run", "orders", "--param", "from=January", "--profile", "word"],
+        &["run", "nothing"],
+        &["check", "nothing"],
+        &["run", "orders", "--param", "from"],
+        &["status", "17"],
+    ]
+    .map(|args| format!("$ downpipe {}\n{}\n", args.join(" "), shell.run(args).refused(2)))
+    .concat();
+    insta::assert_snapshot!(refusals, @r#"
+    $ downpipe run orders
+    downpipe: params.from: expected a date such as 2026-01-31, got nothing
+
+    $ downpipe run orders --param from=2026-01-02 --param until=1
+    downpipe: params.until: expected one of from, to, got an unknown parameter
+
+    $ downpipe run orders --param from=January --profile word
+    downpipe: params.from: expected a date such as 2026-01-31, got "January"; profile: expected one of plain, excel, got "word"
+
+    $ downpipe run nothing
+    downpipe: export: expected one of broken, large, orders, got "nothing"
+
+    $ downpipe check nothing
+    downpipe: export: expected one of broken, large, orders, got "nothing"
+
+    $ downpipe run orders --param from
+    error: invalid value 'from' for '--param <KEY=VALUE>': expected KEY=VALUE, got from
+
+    For more information, try '--help'.
+
+    $ downpipe status 17
+    error: invalid value '17' for '<ID>': expected a job id of 24 hexadecimal digits
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[tokio::test]
+async fn what_is_missing_in_the_environment_is_named() {
+    let shell = Shell::new();
+    let refusals: String = [
+        &["run", "orders"][..],
+        &["list"],
+        &["migrate"],
+        &["send", "orders"],
+        &["subscribe", "alice@example.com"],
+    ]
+    .map(|args| format!("$ downpipe {}\n{}\n", args.join(" "), shell.run(args).refused(2)))
+    .concat();
+    insta::assert_snapshot!(refusals, @"
+    $ downpipe run orders
+    downpipe: the environment is not complete: DATABASE_URL or DOWNPIPE_DATABASE_SECRET: expected one of them, got neither
+
+    $ downpipe list
+    downpipe: the environment is not complete: DATABASE_URL or DOWNPIPE_DATABASE_SECRET: expected one of them, got neither
+
+    $ downpipe migrate
+    downpipe: the environment is not complete: DATABASE_URL or DOWNPIPE_DATABASE_SECRET: expected one of them, got neither
+
+    $ downpipe send orders
+    downpipe: the environment is not complete: DOWNPIPE_QUEUE_URL: expected the URL of an SQS queue, got nothing
+
+    $ downpipe subscribe alice@example.com
+    downpipe: the environment is not complete: DOWNPIPE_TOPIC_ARN: expected the ARN of an SNS topic, got nothing
+    ");
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_the_environment_is_named_without_the_password() {
+    for (url, secret) in [("postgres://u:hunter2@h/d", None), ("mysql://u:hunter2@h/d", Some("arn:secret"))] {
+        let mut shell = Shell::new().with("DATABASE_URL", url);
+        if let Some(secret) = secret {
+            shell = shell.with("DOWNPIPE_DATABASE_SECRET", secret);
+        }
+        let stderr = shell.run(&["list"]).refused(2);
+        assert!(stderr.starts_with("downpipe: ") && stderr.contains("DATABASE_URL"), "{stderr}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_definition_that_is_wrong_is_named_with_its_line() {
+    let shell = Shell::new().with("DATABASE_URL", "mysql://user:password@127.0.0.1:1/test");
+    std::fs::write(shell.path("exports/large.toml"), "title = \"Large\"\nsql = \"SELECT :x\"\n").unwrap();
+    std::fs::write(shell.path("exports/broken.toml"), "title = \"Broken\"\nsql = \"SELECT 1\"\ncolour = 1\n")
+        .unwrap();
+    let check = shell.run(&["check"]).refused(2);
+    insta::assert_snapshot!(check, @"
+    downpipe: the catalog has definitions that are wrong:
+    exports/broken.toml:3: unknown field `colour`, expected one of `title`, `sql`, `params`, `resume`, `columns`, `limits`, `access`, `output`
+    exports/large.toml:2: sql: `:x` is not declared in [params]
+    ");
+    assert_eq!(shell.run(&["run", "orders"]).refused(2), check);
+    insta::assert_snapshot!(shell.run(&["check", "--catalog", "nowhere"]).refused(2), @"downpipe: the catalog folder nowhere cannot be read: No such file or directory (os error 2)");
+}
+
+#[tokio::test]
+async fn a_command_that_does_not_exist_is_refused() {
+    let shell = Shell::new();
+    assert!(shell.run(&["fly"]).refused(2).starts_with("error: unrecognized subcommand 'fly'"));
+    assert!(shell.run(&[]).refused(2).contains("Usage: downpipe"));
+    assert!(shell.run(&["--help"]).printed().contains("Usage: downpipe"), "help that was asked for is data");
+}

@@ -1,0 +1,91 @@
+//! Files in S3, on LocalStack (which checks what AWS checks) and on MiniStack (on which functions run).
+
+use bytes::Bytes;
+use downpipe_aws::S3Store;
+use downpipe_core::testing::contracts::{store_contract, store_refuses_wrong_checksums};
+use downpipe_tests::aws;
+
+#[tokio::test]
+async fn it_keeps_the_rules_of_every_store_on_localstack() {
+    let config = aws::localstack().await;
+    let bucket = aws::bucket(&config).await;
+    let store = S3Store::new(&config, &bucket);
+    store_contract(&store, "contract", async |key| aws::object(&config, &bucket, key).await).await;
+    store_refuses_wrong_checksums(&store, "wrong", async |key| aws::object(&config, &bucket, key).await)
+        .await;
+    assert_eq!(aws::open_uploads(&config, &bucket).await, 0, "no upload stays behind");
+}
+
+#[tokio::test]
+async fn it_keeps_the_rules_of_every_store_on_ministack() {
+    let config = aws::ministack().await;
+    let bucket = aws::bucket(&config).await;
+    let store = S3Store::new(&config, &bucket);
+    store_contract(&store, "contract", async |key| aws::object(&config, &bucket, key).await).await;
+    assert_eq!(aws::open_uploads(&config, &bucket).await, 0, "no upload stays behind");
+}
+
+mod objects {
+    //! What an object carries besides its bytes.
+
+    use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
+    use downpipe_core::definition::Retention;
+    use downpipe_core::job::JobId;
+    use downpipe_core::store::{NewObject, ObjectStore as _, Part, Total, Upload as _, WriteToken};
+
+    use super::{Bytes, S3Store, aws};
+
+    fn object(key: &str) -> NewObject {
+        NewObject {
+            key: key.to_owned(),
+            file_name: "注文 1.csv".to_owned(),
+            content_type: "text/csv; charset=utf-8; header=present".to_owned(),
+            token: WriteToken { job: JobId::of_unreadable("test", key), attempt: 3 },
+            retention: Retention::Days30,
+        }
+    }
+
+    fn total(bodies: &[&Bytes]) -> Total {
+        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+        bodies.iter().for_each(|body| digest.update(body));
+        Total { bytes: bodies.iter().map(|body| body.len() as u64).sum(), crc64nvme: digest.finalize() }
+    }
+
+    #[tokio::test]
+    async fn both_ways_of_storing_say_the_same_of_the_object() {
+        let config = aws::localstack().await;
+        let bucket = aws::bucket(&config).await;
+        let store = S3Store::new(&config, &bucket);
+        let (small, large) = (object("a/small.csv"), object("a/large.csv"));
+        let body = Bytes::from_static(b"id\n1\n");
+        store.put(&small, body.clone(), total(&[&body])).await.unwrap();
+        let first = Bytes::from(vec![b'x'; 6 << 20]);
+        let upload = store.begin(&large).await.unwrap();
+        // The second part arrives before the first.
+        let b = upload.part(Part { number: 2, offset: 6 << 20, body: body.clone() }).await.unwrap();
+        let a = upload.part(Part { number: 1, offset: 0, body: first.clone() }).await.unwrap();
+        let all = total(&[&first, &body]);
+        upload.complete(vec![a, b], all).await.unwrap();
+        // An answer that was lost is asked for again.
+        upload.complete(Vec::new(), all).await.unwrap();
+
+        let client = aws::s3(&config);
+        for (object, total) in [(small, total(&[&body])), (large, all)] {
+            let head =
+                client.head_object().bucket(&bucket).key(&object.key).checksum_mode(ChecksumMode::Enabled);
+            let head = head.send().await.unwrap();
+            assert_eq!(head.content_length().unwrap().unsigned_abs(), total.bytes);
+            assert_eq!(head.checksum_type(), Some(&ChecksumType::FullObject), "{}", object.key);
+            assert_eq!(head.checksum_crc64_nvme(), Some(total.crc64nvme_base64().as_str()));
+            assert_eq!(head.content_type(), Some("text/csv; charset=utf-8; header=present"));
+            let disposition = head.content_disposition().unwrap();
+            assert!(disposition.ends_with("filename*=UTF-8''%E6%B3%A8%E6%96%87%201.csv"), "{disposition}");
+            let metadata = head.metadata().unwrap();
+            assert_eq!(metadata["downpipe-job"], object.token.job.as_str());
+            assert_eq!(metadata["downpipe-attempt"], "3");
+            let tags = client.get_object_tagging().bucket(&bucket).key(&object.key).send().await.unwrap();
+            let tags: Vec<_> = tags.tag_set().iter().map(|tag| (tag.key(), tag.value())).collect();
+            assert_eq!(tags, [("downpipe-retention", "30d")], "{}", object.key);
+        }
+    }
+}
