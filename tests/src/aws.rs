@@ -85,7 +85,12 @@ pub async fn secret(config: &SdkConfig, value: &str) -> String {
 /// The texts of the e-mails LocalStack has delivered to an address. (It keeps no subject.)
 pub async fn emails_to(address: &str) -> Vec<String> {
     let url = format!("{}/_aws/ses", STACK.localstack_endpoint_url);
-    let read = tokio::task::spawn_blocking(move || ureq::get(&url).call()?.body_mut().read_json::<Value>());
+    let read = tokio::task::spawn_blocking(move || match ureq::get(&url).call() {
+        Ok(mut answer) => answer.body_mut().read_json::<Value>(),
+        // Until there is a first e-mail, there is no mailbox.
+        Err(ureq::Error::StatusCode(404)) => Ok(Value::Null),
+        Err(error) => Err(error),
+    });
     let all = read.await.unwrap().unwrap();
     let messages = all["messages"].as_array().cloned().unwrap_or_default();
     messages

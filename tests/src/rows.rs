@@ -6,7 +6,9 @@ use std::time::Duration;
 use downpipe_core::catalog::{Catalog, DefinitionFile};
 use downpipe_core::message::{ExportMessage, OPERATOR, RawParam};
 use downpipe_core::request::ExportRequest;
-use downpipe_core::source::{EndOfResult, Query, RowSink, RowSource as _, SinkError, SinkState, SourceError};
+use downpipe_core::source::{
+    EndOfResult, Query, RowSink, RowSource as _, SinkError, SinkState, SourceError, Stop,
+};
 use downpipe_core::sql::SqlPiece;
 use downpipe_format::{Cell, Column, CsvEncoder, Layout, Profile};
 use downpipe_mysql::MySqlSource;
@@ -73,7 +75,7 @@ pub fn query(sql: &str) -> Query {
 
 /// A query without parameters, with this time to run.
 pub fn query_within(sql: &str, time: Duration) -> Query {
-    Query { sql: vec![SqlPiece::Text(sql.to_owned())], deadline: Instant::now() + time }
+    Query { sql: vec![SqlPiece::Text(sql.to_owned())], deadline: Instant::now() + time, stop: Stop::never() }
 }
 
 /// A query with the parameters of a definition.
@@ -85,7 +87,7 @@ pub fn query_of(definition: &str, params: &[(&str, &str)]) -> Query {
         .collect();
     let message = ExportMessage { params, ..message("test") };
     let request = ExportRequest::accept(&message, &catalog).unwrap();
-    Query { sql: request.sql(), deadline: Instant::now() + Duration::from_secs(60) }
+    Query { sql: request.sql(), deadline: Instant::now() + Duration::from_secs(60), stop: Stop::never() }
 }
 
 /// A catalog of one definition, named `test`.

@@ -56,8 +56,8 @@ pub struct S3Upload {
 /// What is known of an object that is there.
 struct Found {
     bytes: u64,
-    job: Option<String>,
-    attempt: Option<String>,
+    /// Who wrote it, if that was one of us.
+    token: Option<WriteToken>,
     /// Only when it covers the whole object: the checksum of a list of checksums proves nothing to us.
     crc64nvme: Option<String>,
 }
@@ -77,12 +77,15 @@ impl S3Store {
             Err(error) if is_absent(&error, "NotFound") => return Ok(None),
             Err(error) => return Err(of_store("looking for the object", error)),
         };
-        let metadata = |name: &str| head.metadata().and_then(|metadata| metadata.get(name)).cloned();
+        let metadata = |name: &str| head.metadata().and_then(|metadata| metadata.get(name));
+        let (job, attempt) = (metadata(JOB), metadata(ATTEMPT));
+        let token = job.zip(attempt).and_then(|(job, attempt)| {
+            Some(WriteToken { job: job.parse().ok()?, attempt: attempt.parse().ok()? })
+        });
         let whole = head.checksum_type() == Some(&ChecksumType::FullObject);
         Ok(Some(Found {
             bytes: head.content_length().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
-            job: metadata(JOB),
-            attempt: metadata(ATTEMPT),
+            token,
             crc64nvme: head.checksum_crc64_nvme().filter(|_| whole).map(str::to_owned),
         }))
     }
@@ -97,7 +100,7 @@ impl S3Store {
         let Some(found) = self.find(&object.key).await? else {
             return Err(error.unwrap_or(StoreError::SizeMismatch { expected: total.bytes, actual: 0 }));
         };
-        if !found.is_of(&object.token) {
+        if found.token.as_ref() != Some(&object.token) {
             return Err(StoreError::Exists { holder: found.holder() });
         }
         let Some(error) = found.mismatch(total) else { return Ok(()) };
@@ -182,7 +185,7 @@ impl ObjectStore for S3Store {
     async fn clear(&self, object: &NewObject) -> Result<(), StoreError> {
         match self.find(&object.key).await? {
             None => Ok(()),
-            Some(found) if found.job.as_deref() == Some(object.token.job.as_str()) => {
+            Some(found) if found.token.as_ref().is_some_and(|token| object.token.covers(token)) => {
                 self.delete(&object.key).await
             }
             Some(found) => Err(StoreError::Exists { holder: found.holder() }),
@@ -247,9 +250,13 @@ impl Upload for S3Upload {
             .mpu_object_size(i64::try_from(total.bytes).unwrap_or(i64::MAX))
             .if_none_match("*")
             .customize()
-            // S3 may take minutes to put a large object together, and sends nothing meanwhile.
+            // S3 may take minutes to put a large object together, and sends little more than white space meanwhile.
             .config_override(
-                Builder::new().stalled_stream_protection(StalledStreamProtectionConfig::disabled()),
+                Builder::new()
+                    .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+                    .timeout_config(
+                        TimeoutConfig::builder().operation_attempt_timeout(OPERATION_TIMEOUT).build(),
+                    ),
             )
             .send()
             .await;
@@ -288,11 +295,6 @@ impl Upload for S3Upload {
 }
 
 impl Found {
-    fn is_of(&self, token: &WriteToken) -> bool {
-        self.job.as_deref() == Some(token.job.as_str())
-            && self.attempt.as_deref() == Some(&token.attempt.to_string())
-    }
-
     fn mismatch(&self, total: Total) -> Option<StoreError> {
         if self.bytes != total.bytes {
             return Some(StoreError::SizeMismatch { expected: total.bytes, actual: self.bytes });
@@ -303,9 +305,9 @@ impl Found {
     }
 
     fn holder(&self) -> String {
-        match (&self.job, &self.attempt) {
-            (Some(job), Some(attempt)) => format!("job {job}, attempt {attempt}"),
-            _ => "somebody else".to_owned(),
+        match &self.token {
+            Some(WriteToken { job, attempt }) => format!("job {job}, attempt {attempt}"),
+            None => "somebody else".to_owned(),
         }
     }
 }

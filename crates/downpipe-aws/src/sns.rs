@@ -1,10 +1,18 @@
 //! E-mail through SNS. People are subscribed one by one, each to their own notices.
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sns::Client;
+use aws_sdk_sns::config::Builder;
 use aws_sdk_sns::error::BuildError;
 use aws_sdk_sns::types::MessageAttributeValue;
-use downpipe_core::notice::{Notice, Notifier, NotifyError};
+use downpipe_core::notice::{Notice, Notifier, NotifyError, recipient_of};
+
+/// Publishing must end before the right to tell the requester runs out, or somebody else tells them too.
+const OPERATION: Duration = Duration::from_secs(20);
+const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// A topic.
 #[derive(Debug, Clone)]
@@ -25,12 +33,13 @@ impl SnsTopic {
         Self { client: Client::new(config), arn: arn.into() }
     }
 
-    /// Subscribes a person to their own notices: without the filter they would get everybody's. SNS asks them to confirm.
+    /// Subscribes an address to the notices of one requester, usually the same: without the filter it would get
+    /// everybody's. SNS asks whoever reads mail there to confirm.
     ///
     /// # Errors
     /// When the topic cannot be reached or refuses.
-    pub async fn subscribe(&self, email: &str) -> Result<(), SubscribeError> {
-        let filter = serde_json::json!({ "recipient": [email] });
+    pub async fn subscribe(&self, email: &str, requester: &str) -> Result<(), SubscribeError> {
+        let filter = serde_json::json!({ "recipient": [recipient_of(requester)] });
         self.client
             .subscribe()
             .topic_arn(&self.arn)
@@ -57,7 +66,10 @@ impl Notifier for SnsTopic {
         for (name, value) in attributes {
             request = request.message_attributes(name, string(value).map_err(|e| NotifyError(Box::new(e)))?);
         }
-        request.send().await.map(drop).map_err(|error| NotifyError(Box::new(error)))
+        let timeouts =
+            TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build();
+        let sent = request.customize().config_override(Builder::new().timeout_config(timeouts)).send().await;
+        sent.map(drop).map_err(|error| NotifyError(Box::new(error)))
     }
 }
 

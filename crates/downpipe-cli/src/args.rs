@@ -46,8 +46,11 @@ pub(crate) enum Command {
     Migrate,
     /// Subscribe a person to the notices of their own exports (needs DOWNPIPE_TOPIC_ARN)
     Subscribe {
-        /// Their e-mail address, as in `requested_by`
+        /// Their e-mail address
         email: String,
+        /// Whose notices, as `requested_by` names them; `operator` for messages that say nobody [default: EMAIL]
+        #[arg(long = "as", value_name = "REQUESTER")]
+        requester: Option<String>,
     },
 }
 

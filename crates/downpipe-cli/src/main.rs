@@ -27,7 +27,9 @@ async fn main() -> ExitCode {
         Command::List { limit } => commands::jobs::list(limit, json).await,
         Command::Check { name, catalog } => commands::check::check(name.as_deref(), &catalog, json).await,
         Command::Migrate => commands::migrate::migrate().await,
-        Command::Subscribe { email } => commands::subscribe::subscribe(&email).await,
+        Command::Subscribe { email, requester } => {
+            commands::subscribe::subscribe(&email, requester.as_deref()).await
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

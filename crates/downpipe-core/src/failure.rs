@@ -90,6 +90,9 @@ fn of_source(error: &SourceError) -> (Next, Failure) {
         SourceError::TimedOut => {
             (Next::Fail, failure("timed_out", "The query took longer than it may.", ASK_FOR_LESS))
         }
+        SourceError::Stopped => {
+            (Next::Fail, failure("stopped", "The export was stopped.", "Ask for it again when you need it."))
+        }
         SourceError::Killed => {
             (Next::Fail, failure("killed", "The query was stopped in the database.", ASK_AGAIN))
         }

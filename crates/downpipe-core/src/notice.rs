@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use crate::job::{Failure, Job, JobState};
 use crate::message::Message;
 use crate::receipt::Receipt;
+use crate::rejection::shorten;
 
 /// SNS cuts no subject short; it refuses one of 100 characters or more.
 const MAX_SUBJECT: usize = 99;
@@ -53,7 +54,7 @@ impl Notice {
             _ => return None,
         };
         Some(Self {
-            recipient: job.requested_by.clone(),
+            recipient: recipient_of(&job.requested_by),
             // An attribute may not be empty, and a message that could not be read names no export.
             export: if job.export.is_empty() { "unknown".to_owned() } else { job.export.clone() },
             status: job.state,
@@ -62,6 +63,12 @@ impl Notice {
             body,
         })
     }
+}
+
+/// The address as subscriptions are filtered by it. People write theirs in upper case or in lower, and mean the same.
+#[must_use]
+pub fn recipient_of(requester: &str) -> String {
+    requester.to_lowercase()
 }
 
 fn subject(export: &str, outcome: &str) -> String {
@@ -111,7 +118,7 @@ fn failed(job: &Job, failure: &Failure, portal_url: Option<&str>) -> String {
         text += "What was asked for\n";
         push_line(&mut text, "export", &message.export);
         for (name, value) in &message.params {
-            push_line(&mut text, name, &value.to_string());
+            push_line(&mut text, &shorten(name), &shorten(&value.to_string()));
         }
         text.push('\n');
     }
@@ -142,7 +149,7 @@ fn changes(counts: &serde_json::Value) -> String {
 
 fn plain(value: &serde_json::Value) -> String {
     match value {
-        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::String(text) => shorten(text),
         serde_json::Value::Null => "(not given)".to_owned(),
         other => other.to_string(),
     }

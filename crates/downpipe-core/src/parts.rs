@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::store::{Part, StoreError, StoredPart, Total, Upload};
 
@@ -58,7 +59,7 @@ impl<U: Upload + 'static> PartUploads<U> {
         self.next_number += 1;
         self.next_offset += part.body.len() as u64;
         let upload = Arc::clone(&self.upload);
-        self.under_way.spawn(async move { upload.part(part).await });
+        self.under_way.spawn(async move { upload.part(part).await }.in_current_span());
         Ok(())
     }
 

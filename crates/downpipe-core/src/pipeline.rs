@@ -1,17 +1,27 @@
 //! The way of the data: rows from a [source](crate::source) become a file in a [store](crate::store), complete and proven,
 //! or an error and nothing.
 
+use std::time::Duration;
+
 use downpipe_format::{Layout, Profile};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::definition::Limits;
+use crate::failure::chain;
 use crate::file_writer::{FileWriter, Written};
 use crate::job::JobId;
 use crate::ledger::LedgerError;
 use crate::params::Value;
 use crate::receipt::{Receipt, changes_to_json};
 use crate::request::ExportRequest;
-use crate::source::{EndOfResult, Query, RowSource, SinkError, SourceError};
+use crate::source::{EndOfResult, Query, RowSource, SinkError, SourceError, Stop};
 use crate::store::{NewObject, ObjectStore, StoreError, WriteToken};
+
+/// What a file may take to be completed when its query has used all of its time.
+const TO_COMPLETE: Duration = Duration::from_secs(15);
+
+/// What clearing up may take.
+const TO_CLEAR_UP: Duration = Duration::from_secs(10);
 
 /// Everything an export needs to know.
 #[derive(Debug, Clone)]
@@ -26,6 +36,8 @@ pub struct Order {
     pub layout: Layout,
     /// Where to stop with an error.
     pub limits: Limits,
+    /// When the file must be complete, a while after the query's deadline. Whoever runs the export may be gone soon after.
+    pub finish_by: Instant,
 }
 
 /// Hears how far an export is: once for every part, and once more before the file is completed.
@@ -60,21 +72,18 @@ impl From<SinkError> for ExportError {
 impl Order {
     /// An order for a request. The job's identity and attempt mark the object as ours.
     #[must_use]
-    pub fn new(
-        request: &ExportRequest<'_>,
-        key: String,
-        token: WriteToken,
-        deadline: tokio::time::Instant,
-    ) -> Self {
+    pub fn new(request: &ExportRequest<'_>, key: String, token: WriteToken, deadline: Instant) -> Self {
         let definition = request.definition;
         // A limit beyond the end of time is none.
-        let capped = definition.limits.seconds.and_then(|seconds| {
-            tokio::time::Instant::now().checked_add(std::time::Duration::from_secs(seconds))
-        });
+        let capped = definition
+            .limits
+            .seconds
+            .and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
         Self {
             query: Query {
                 sql: request.sql(),
                 deadline: capped.map_or(deadline, |capped| capped.min(deadline)),
+                stop: Stop::never(),
             },
             object: NewObject {
                 key,
@@ -86,6 +95,7 @@ impl Order {
             profile: request.profile,
             layout: definition.layout.clone(),
             limits: definition.limits,
+            finish_by: deadline + TO_COMPLETE,
         }
     }
 }
@@ -93,11 +103,8 @@ impl Order {
 /// Runs an export from the first row to the receipt.
 ///
 /// # Errors
-/// When there is no complete file; then there is no object at the key and no part in the store. Were clearing up to fail
-/// too, that is logged, and the error that came first is returned.
-///
-/// When the file is complete but its receipt could not be stored, or the store's answer was lost, the object stays: by
-/// now it could be another attempt's, and the next attempt clears it.
+/// When there is no complete file with a receipt; then there is no object at the key and no part in the store. Were clearing
+/// up to fail too, that is logged, and the error that came first is returned; the next attempt clears what was left.
 pub async fn export<R: RowSource, S: ObjectStore, P: Progress>(
     source: &R,
     store: &S,
@@ -112,21 +119,49 @@ pub async fn export<R: RowSource, S: ObjectStore, P: Progress>(
     let written = async {
         let end = source.read(&order.query, &mut file).await?;
         verify(&end, file.rows())?;
-        Ok((end, file.complete().await?))
-    }
-    .await;
-    let (end, written) = match written {
+        let written = in_time(order, file.complete()).await?;
+        Ok((end, written))
+    };
+    let (end, written) = match written.await {
         Ok(written) => written,
         Err(error) => {
-            if let Err(cleanup) = file.abandon().await {
-                tracing::error!(error = &cleanup as &dyn std::error::Error, "an upload could not be aborted");
-            }
+            clear_up("an upload", file.abandon()).await;
             return Err(error);
         }
     };
     let receipt = write_receipt(store, order, request, &end, written);
-    store.put_receipt(&order.object, receipt.to_json().into()).await?;
+    let recorded = async {
+        // Whoever has lost the job must not put their receipt beside somebody else's file.
+        progress.advanced(receipt.rows, receipt.bytes).await?;
+        Ok(store.put_receipt(&order.object, receipt.to_json().into()).await?)
+    };
+    if let Err(error) = in_time(order, recorded).await {
+        clear_up("a file without its receipt", store.clear(&order.object)).await;
+        return Err(error);
+    }
     Ok(receipt)
+}
+
+/// Runs the last steps, which have no deadline of their own.
+async fn in_time<T>(
+    order: &Order,
+    step: impl Future<Output = Result<T, SinkError>>,
+) -> Result<T, ExportError> {
+    match timeout_at(order.finish_by, step).await {
+        Ok(result) => Ok(result?),
+        Err(elapsed) => {
+            let source = Box::new(elapsed);
+            Err(StoreError::Unavailable { operation: "completing the file in time", source }.into())
+        }
+    }
+}
+
+async fn clear_up(what: &str, clearing: impl Future<Output = Result<(), StoreError>>) {
+    match timeout(TO_CLEAR_UP, clearing).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(error = chain(&error), "{what} could not be removed"),
+        Err(_) => tracing::error!("{what} could not be removed in time"),
+    }
 }
 
 /// The database's count must be ours. Too few rows would be a short file, too many somebody else's rows.

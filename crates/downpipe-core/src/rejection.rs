@@ -14,6 +14,9 @@ pub struct Rejection {
     pub actual: String,
 }
 
+/// Nobody reads more, and a message can hold thousands of wrong fields: their list must still fit into an e-mail.
+const MOST_SHOWN: usize = 20;
+
 /// Everything wrong with a request, named at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejections(Vec<Rejection>);
@@ -22,13 +25,16 @@ impl std::error::Error for Rejections {}
 
 impl fmt::Display for Rejections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, rejection) in self.0.iter().enumerate() {
+        for (index, rejection) in self.0.iter().take(MOST_SHOWN).enumerate() {
             if index > 0 {
                 f.write_str("; ")?;
             }
             write!(f, "{rejection}")?;
         }
-        Ok(())
+        match self.0.len().saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
     }
 }
 
@@ -60,15 +66,19 @@ impl Rejection {
         expected: impl Into<String>,
         actual: impl fmt::Display,
     ) -> Self {
-        Self { field: field.into(), expected: expected.into(), actual: shorten(&actual.to_string()) }
+        let (field, actual) = (shorten(&field.into()), shorten(&actual.to_string()));
+        Self { field, expected: expected.into(), actual }
     }
 }
 
-/// Long input is cut where a person has seen enough of it.
+/// Long input is cut where a person has seen enough of it. Line breaks and the like go, or a stranger could write lines of
+/// their own into somebody's e-mail.
 pub(crate) fn shorten(text: &str) -> String {
     const ENOUGH: usize = 80;
-    match text.char_indices().nth(ENOUGH) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text.to_owned(),
+    let mut chars = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut short: String = chars.by_ref().take(ENOUGH).collect();
+    if chars.next().is_some() {
+        short.push('…');
     }
+    short
 }

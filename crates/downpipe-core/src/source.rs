@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use downpipe_format::{Cell, Column, LayoutError};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::ledger::LedgerError;
@@ -16,6 +17,48 @@ pub struct Query {
     pub sql: Vec<SqlPiece>,
     /// When it must have ended; a query still running then is killed.
     pub deadline: Instant,
+    /// Whether somebody wants it to stop before.
+    pub stop: Stop,
+}
+
+/// The wish that a query stop before its time.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Option<watch::Receiver<bool>>);
+
+/// Whoever holds this can wish it.
+#[derive(Debug)]
+pub struct Stopper(watch::Sender<bool>);
+
+impl Stop {
+    /// Nobody will wish it.
+    #[must_use]
+    pub fn never() -> Self {
+        Self(None)
+    }
+
+    /// A wish that can be made.
+    #[must_use]
+    pub fn new() -> (Stopper, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (Stopper(sender), Self(Some(receiver)))
+    }
+
+    /// Waits until it is wished; for ever, if nobody can wish it any more.
+    pub async fn wished(&self) {
+        if let Some(mut wish) = self.0.clone()
+            && wish.wait_for(|wished| *wished).await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
+impl Stopper {
+    /// Wishes it.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
 }
 
 /// What a database says of a result that was read to its end.
@@ -118,6 +161,9 @@ pub enum SourceError {
     /// The deadline or the database's time limit was met.
     #[error("the query did not end in time")]
     TimedOut,
+    /// Whoever asked for the query wanted it to stop.
+    #[error("the query was stopped on request")]
+    Stopped,
     /// Somebody stopped the query in the database.
     #[error("the query was stopped in the database")]
     Killed,

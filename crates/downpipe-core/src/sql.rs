@@ -31,6 +31,9 @@ pub(crate) struct SqlError {
     pub(crate) reason: String,
 }
 
+/// With these MySQL's FOUND_ROWS() counts rows that it did not send.
+const COUNTS_OTHERWISE: [&str; 2] = ["SQL_CALC_FOUND_ROWS", "OFFSET"];
+
 /// Statements that return rows and change nothing.
 const READS: [&str; 4] = ["SELECT", "WITH", "TABLE", "VALUES"];
 
@@ -39,34 +42,10 @@ impl SqlTemplate {
     pub(crate) fn parse(sql: &str) -> Result<Self, SqlError> {
         let mut pieces = Vec::new();
         let mut text = String::new();
-        let mut first_word = None;
-        let mut ended = false;
+        let mut rules = Rules::default();
         let mut rest = sql;
         while let Some(token) = Token::first(rest) {
-            let at = || line_of(sql, rest);
-            match token {
-                Token::Unclosed(what) => {
-                    return Err(SqlError { line: at(), reason: format!("{what} is not closed") });
-                }
-                Token::Blank(_) => {}
-                _ if ended => {
-                    let reason = "there is more after the `;`; a definition is one statement".to_owned();
-                    return Err(SqlError { line: at(), reason });
-                }
-                Token::Word(word) => {
-                    first_word.get_or_insert_with(|| (word.to_ascii_uppercase(), at()));
-                    if word.eq_ignore_ascii_case("SQL_CALC_FOUND_ROWS") {
-                        let reason = "SQL_CALC_FOUND_ROWS changes the row count that proves a file complete; leave it out";
-                        return Err(SqlError { line: at(), reason: reason.to_owned() });
-                    }
-                }
-                Token::Marker => {
-                    let reason = "`?` has no name; write parameters as `:name`".to_owned();
-                    return Err(SqlError { line: at(), reason });
-                }
-                Token::End => ended = true,
-                Token::Placeholder(_) | Token::Quoted(_) | Token::Other(_) => {}
-            }
+            rules.check(token).map_err(|reason| SqlError { line: line_of(sql, rest), reason })?;
             match token {
                 Token::Placeholder(name) => {
                     pieces.push(TemplatePiece::Text(std::mem::take(&mut text)));
@@ -78,11 +57,7 @@ impl SqlTemplate {
             rest = &rest[token.len()..];
         }
         pieces.push(TemplatePiece::Text(text));
-        let (word, line) = first_word.unwrap_or_default();
-        if !READS.contains(&word.as_str()) {
-            let reason = format!("expected a statement that reads ({}), got {word:?}", READS.join(", "));
-            return Err(SqlError { line, reason });
-        }
+        rules.check_begun().map_err(|reason| SqlError { line: 0, reason })?;
         Ok(Self { pieces })
     }
 
@@ -104,6 +79,74 @@ impl SqlTemplate {
             })
             .collect()
     }
+}
+
+/// What a definition's statement must be, seen token by token.
+#[derive(Debug, Default)]
+struct Rules {
+    begun: bool,
+    ended: bool,
+    limit: Limit,
+}
+
+/// How much of a `LIMIT skip, rows` has been seen.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    #[default]
+    Nothing,
+    Word,
+    Number,
+}
+
+impl Rules {
+    fn check(&mut self, token: Token<'_>) -> Result<(), String> {
+        match token {
+            Token::Blank(_) => return Ok(()),
+            Token::Unclosed(what) => return Err(format!("{what} is not closed")),
+            _ if self.ended => {
+                return Err("there is more after the `;`; a definition is one statement".to_owned());
+            }
+            Token::Marker => return Err("`?` has no name; write parameters as `:name`".to_owned()),
+            Token::Word(word) => self.check_word(word)?,
+            Token::End => self.ended = true,
+            Token::Other(",") if self.limit == Limit::Number => {
+                return Err(counts_otherwise("LIMIT with two numbers"));
+            }
+            Token::Placeholder(_) | Token::Quoted(_) | Token::Other(_) => {}
+        }
+        self.limit = match (token, self.limit) {
+            (Token::Word(word), _) if word.eq_ignore_ascii_case("LIMIT") => Limit::Word,
+            (Token::Word(_) | Token::Placeholder(_), Limit::Word) => Limit::Number,
+            _ => Limit::Nothing,
+        };
+        Ok(())
+    }
+
+    fn check_word(&mut self, word: &str) -> Result<(), String> {
+        if !std::mem::replace(&mut self.begun, true)
+            && !READS.iter().any(|read| word.eq_ignore_ascii_case(read))
+        {
+            return Err(format!("expected a statement that reads ({}), got {word:?}", READS.join(", ")));
+        }
+        match COUNTS_OTHERWISE.iter().find(|other| word.eq_ignore_ascii_case(other)) {
+            Some(other) => Err(counts_otherwise(other)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_begun(&self) -> Result<(), String> {
+        if self.begun {
+            Ok(())
+        } else {
+            Err(format!("expected a statement that reads ({}), got none", READS.join(", ")))
+        }
+    }
+}
+
+fn counts_otherwise(what: &str) -> String {
+    format!(
+        "{what} changes the row count that proves a file complete; leave it out (a name can be put in backticks)"
+    )
 }
 
 /// A token, as far as finding placeholders needs to know them.

@@ -32,6 +32,15 @@ pub struct WriteToken {
     pub attempt: u32,
 }
 
+impl WriteToken {
+    /// Whether this attempt, or an earlier one at the same job, wrote the object that carries the token. A later attempt's
+    /// is not ours to touch: we are the ones who were taken for dead.
+    #[must_use]
+    pub fn covers(&self, object: &Self) -> bool {
+        self.job == object.job && object.attempt <= self.attempt
+    }
+}
+
 /// The size of a file and the checksum of its bytes, to hold the stored object against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Total {
@@ -105,11 +114,11 @@ pub trait ObjectStore: Send + Sync {
         receipt: Bytes,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Removes what an earlier attempt of the same job completed at the key but never recorded. Its receipt may stay, as
+    /// Removes what this or an earlier attempt at the same job completed at the key but never recorded. Its receipt may stay, as
     /// the next one replaces it. Where nothing is, nothing is to be done.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when the object there belongs to another job; else see [`StoreError`].
+    /// [`StoreError::Exists`] when the object there is of another job or of a later attempt; else see [`StoreError`].
     fn clear(&self, object: &NewObject) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The object's address, for a person: `s3://bucket/key` or a path.

@@ -201,7 +201,8 @@ impl CsvEncoder {
 
     /// Appends a text field, quoted where it must be. The empty string is always quoted: bare, it would be `NULL`.
     fn push_text(&mut self, text: &[u8], guard: bool) {
-        if text.is_empty() || self.quoting.should_quote(text) {
+        // Bare and alone on its line, `\.` is the end of the data to PostgreSQL's COPY.
+        if text.is_empty() || text == b"\\." || self.quoting.should_quote(text) {
             self.out.push(QUOTE);
             if guard {
                 self.out.push(b'\'');

@@ -13,7 +13,7 @@ pub(crate) fn push_integer(out: &mut Vec<u8>, value: impl itoa::Integer, width: 
 }
 
 /// Appends the shortest decimal text that reads back as the same number: `0.1`, `1234567.9`, `1.5e-7`, `1e300`. The
-/// exponent appears below 1e-5 and from 1e17 on, as in MySQL's own output.
+/// exponent appears below 1e-5 and from 1e17 on. (MySQL's own text is of the same value, but not always of the same form.)
 pub(crate) fn push_float(out: &mut Vec<u8>, value: impl Float) {
     let written = if value.needs_exponent() { write!(out, "{value:e}") } else { write!(out, "{value}") };
     debug_assert!(written.is_ok(), "writing into memory cannot fail");
@@ -46,8 +46,12 @@ pub(crate) fn push_date(out: &mut Vec<u8>, date: Date) {
     push_integer(out, date.day, 2);
 }
 
-/// Appends `-838:59:59.123`, with exactly `fraction` digits after the seconds.
+/// Appends `-838:59:59.123`, with `fraction` digits after the seconds. A value that has more gets all six: some functions
+/// return more than MySQL declares, and no digit may be lost.
 pub(crate) fn push_time(out: &mut Vec<u8>, time: Time, fraction: u8) {
+    let fraction = fraction.min(6);
+    let declared = 10_u32.pow(6 - u32::from(fraction));
+    let fraction = if time.microseconds.is_multiple_of(declared) { fraction } else { 6 };
     if time.negative {
         out.push(b'-');
     }
@@ -60,7 +64,7 @@ pub(crate) fn push_time(out: &mut Vec<u8>, time: Time, fraction: u8) {
         out.push(b'.');
         let start = out.len();
         push_integer(out, time.microseconds, 6);
-        out.truncate(start + usize::from(fraction.min(6)));
+        out.truncate(start + usize::from(fraction));
     }
 }
 

@@ -98,6 +98,9 @@ async fn open(options: &MySqlConnectOptions) -> Result<MySqlConnection, ConnectE
         // The definition's author writes MySQL; `||` stays what the server says it is.
         .pipes_as_concat(false)
         .no_engine_substitution(false)
+        // What the server sends is UTF-8, whatever a URL says: the files are.
+        .charset("utf8mb4")
+        .set_names(true)
         // Timestamps leave in UTC, whatever the server's own zone is.
         .timezone(Some("+00:00".to_owned()))
         // Every statement of an export is used once.

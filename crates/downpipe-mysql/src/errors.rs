@@ -1,5 +1,7 @@
 //! sqlx's errors, sorted once by what callers do about them.
 
+use std::error::Error;
+
 use downpipe_core::ledger::LedgerError;
 use downpipe_core::source::SourceError;
 use sqlx::mysql::MySqlDatabaseError;
@@ -11,11 +13,17 @@ const TOO_MANY_CONNECTIONS: u16 = 1040;
 const DATABASE_ACCESS_DENIED: u16 = 1044;
 const ACCESS_DENIED: u16 = 1045;
 const SERVER_SHUTDOWN: u16 = 1053;
+const DISK_FULL: u16 = 1021;
+const TABLE_FULL: u16 = 1114;
+const NO_SUCH_TABLE: u16 = 1146;
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 const DEADLOCK: u16 = 1213;
 const QUERY_INTERRUPTED: u16 = 1317;
 const ACCESS_DENIED_NO_PASSWORD: u16 = 1698;
+const TABLE_CHANGED: u16 = 1412;
+const NEEDS_REPREPARE: u16 = 1615;
 const EXECUTION_TIME_EXCEEDED: u16 = 3024;
+const OFFLINE_MODE: u16 = 3032;
 const ACCOUNT_LOCKED: u16 = 3118;
 const SESSION_KILLED: u16 = 3169;
 
@@ -31,7 +39,30 @@ pub(crate) fn is_login_refused(error: &sqlx::Error) -> bool {
 
 /// Whether the server itself is in trouble, rather than the statement.
 fn is_passing(number: u16) -> bool {
-    [TOO_MANY_CONNECTIONS, SERVER_SHUTDOWN, LOCK_WAIT_TIMEOUT, DEADLOCK, SESSION_KILLED].contains(&number)
+    let passing = [
+        TOO_MANY_CONNECTIONS,
+        SERVER_SHUTDOWN,
+        DISK_FULL,
+        TABLE_FULL,
+        LOCK_WAIT_TIMEOUT,
+        DEADLOCK,
+        TABLE_CHANGED,
+        NEEDS_REPREPARE,
+        OFFLINE_MODE,
+        SESSION_KILLED,
+    ];
+    passing.contains(&number)
+}
+
+/// What may be logged of an error. The server's own words can quote accounts, addresses and data; its number cannot.
+fn without_words(error: sqlx::Error) -> Box<dyn Error + Send + Sync> {
+    match number(&error) {
+        Some(NO_SUCH_TABLE) => {
+            "a table is missing (MySQL error 1146); `downpipe migrate` creates the ledger's".into()
+        }
+        Some(number) => format!("MySQL error {number}").into(),
+        None => Box::new(error),
+    }
 }
 
 /// An error while a query was read.
@@ -39,7 +70,7 @@ pub(crate) fn of_query(error: sqlx::Error) -> SourceError {
     match number(&error) {
         Some(EXECUTION_TIME_EXCEEDED) => SourceError::TimedOut,
         Some(QUERY_INTERRUPTED) => SourceError::Killed,
-        Some(number) if is_passing(number) => SourceError::Disconnected(Box::new(error)),
+        Some(number) if is_passing(number) => SourceError::Disconnected(without_words(error)),
         Some(code) => SourceError::QueryFailed { code, message: error.to_string() },
         None => match error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) => SourceError::Disconnected(Box::new(error)),
@@ -52,8 +83,8 @@ impl From<ConnectError> for SourceError {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Login(error) => error.into(),
-            ConnectError::Refused(error) => Self::LoginRefused(Box::new(error)),
-            ConnectError::Unreachable(error) => Self::Disconnected(Box::new(error)),
+            ConnectError::Refused(error) => Self::LoginRefused(without_words(error)),
+            ConnectError::Unreachable(error) => Self::Disconnected(without_words(error)),
         }
     }
 }
@@ -61,13 +92,18 @@ impl From<ConnectError> for SourceError {
 /// An error while the ledger was read or written.
 pub(crate) fn of_ledger(error: sqlx::Error) -> LedgerError {
     match number(&error) {
-        Some(number) if !is_passing(number) => LedgerError::Failed(Box::new(error)),
-        _ => LedgerError::Unavailable(Box::new(error)),
+        Some(number) if !is_passing(number) => LedgerError::Failed(without_words(error)),
+        _ => LedgerError::Unavailable(without_words(error)),
     }
 }
 
 impl From<ConnectError> for LedgerError {
     fn from(error: ConnectError) -> Self {
-        Self::Unavailable(Box::new(error))
+        match error {
+            ConnectError::Login(error) => Self::Unavailable(Box::new(error)),
+            ConnectError::Refused(error) | ConnectError::Unreachable(error) => {
+                Self::Unavailable(without_words(error))
+            }
+        }
     }
 }

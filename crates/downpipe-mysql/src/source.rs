@@ -21,6 +21,12 @@ use crate::statement;
 /// connection. While S3 is slow we take nothing; half an hour is longer than any wait of ours.
 const NET_WRITE_TIMEOUT: Duration = Duration::from_secs(1800);
 
+/// By default the server cuts what GROUP_CONCAT gives at 1,024 bytes, with a warning that nobody reads.
+const GROUP_CONCAT_BYTES: u32 = u32::MAX;
+
+/// Warnings that say that a value is not what it should be: cut by GROUP_CONCAT, or NULL for being too long.
+const CUT_VALUES: [u64; 2] = [1260, 1301];
+
 /// For statements without a table. A connection that leaves one open this long has met a network that swallows packets.
 const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -62,8 +68,12 @@ impl<L: LoginSource> RowSource for MySqlSource<L> {
         let beginning = tokio::time::timeout(ROUND_TRIP_TIMEOUT, begin(&mut connection, query.deadline));
         let session =
             beginning.await.unwrap_or_else(|elapsed| Err(SourceError::Disconnected(elapsed.into())))?;
-        let read = tokio::time::timeout_at(query.deadline, read_rows(&mut connection, query, sink));
-        let rows = match read.await.unwrap_or(Err(SourceError::TimedOut)) {
+        let read = tokio::select! {
+            read = read_rows(&mut connection, query, sink) => read,
+            () = tokio::time::sleep_until(query.deadline) => Err(SourceError::TimedOut),
+            () = query.stop.wished() => Err(SourceError::Stopped),
+        };
+        let rows = match read {
             Ok(rows) => rows,
             Err(error) => {
                 // What is left of the result is still on the wire, so nobody may use this connection again. It is dropped
@@ -73,6 +83,7 @@ impl<L: LoginSource> RowSource for MySqlSource<L> {
                 return Err(error);
             }
         };
+        verify_values(&mut connection).await?;
         verify_end(&mut connection, rows).await?;
         if rows == 0 {
             start_empty(&mut connection, query, sink).await?;
@@ -97,7 +108,7 @@ async fn begin(connection: &mut MySqlConnection, deadline: Instant) -> Result<Se
     let setup = format!(
         // sqlx logs in with IGNORE_SPACE; the definition's author writes for the server's own mode.
         "SET SESSION sql_mode = @@GLOBAL.sql_mode, SESSION transaction_isolation = 'REPEATABLE-READ', \
-         SESSION net_write_timeout = {}, SESSION max_execution_time = {}",
+         SESSION group_concat_max_len = {GROUP_CONCAT_BYTES}, SESSION net_write_timeout = {}, SESSION max_execution_time = {}",
         NET_WRITE_TIMEOUT.as_secs(),
         // 0 would mean no limit at all.
         time_left.as_millis().max(1),
@@ -174,14 +185,7 @@ pub async fn verify_end(connection: &mut MySqlConnection, rows: u64) -> Result<(
         tokio::time::timeout(ROUND_TRIP_TIMEOUT, sqlx::raw_sql(sentinel).fetch_one(connection)).await;
     let row = match answer {
         Ok(Ok(row)) => row,
-        Ok(Err(error)) => {
-            let error = of_query(error);
-            return Err(if matches!(error, SourceError::Disconnected(_)) {
-                error
-            } else {
-                short(&chain(&error))
-            });
-        }
+        Ok(Err(error)) => return Err(of_end(error)),
         Err(_) => return Err(short("the connection does not answer")),
     };
     let (echo, counted) = (row.try_get::<String, _>(0).ok(), row.try_get::<String, _>(1).ok());
@@ -191,6 +195,30 @@ pub async fn verify_end(connection: &mut MySqlConnection, rows: u64) -> Result<(
     match counted.and_then(|counted| counted.parse::<u64>().ok()) {
         Some(counted) if counted == rows => Ok(()),
         counted => Err(short(&format!("the server sent {counted:?} rows, {rows} were read"))),
+    }
+}
+
+/// Makes sure that the server has not cut a value short and only warned of it.
+async fn verify_values(connection: &mut MySqlConnection) -> Result<(), SourceError> {
+    // Asked before anything else: FOUND_ROWS() brings a warning of its own, and SHOW WARNINGS leaves the count alone.
+    let asked = sqlx::raw_sql("SHOW WARNINGS").fetch_all(connection);
+    let warnings = tokio::time::timeout(ROUND_TRIP_TIMEOUT, asked).await;
+    let warnings = warnings.map_err(|elapsed| SourceError::Disconnected(elapsed.into()))?.map_err(of_end)?;
+    for warning in warnings {
+        let code: u64 = warning.try_get::<u64, _>("Code").map_err(of_query)?;
+        if CUT_VALUES.contains(&code) {
+            let message = warning.try_get("Message").map_err(of_query)?;
+            return Err(SourceError::QueryFailed { code: u16::try_from(code).unwrap_or_default(), message });
+        }
+    }
+    Ok(())
+}
+
+/// An error where there can be none but a broken connection: what was left of the result got in the way.
+fn of_end(error: sqlx::Error) -> SourceError {
+    match of_query(error) {
+        error @ SourceError::Disconnected(_) => error,
+        error => short(&chain(&error)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! A query with its values in place, as the text and the arguments of a prepared statement.
 
+use std::borrow::Cow;
+
 use downpipe_core::params::{ParamType, Value};
 use downpipe_core::sql::SqlPiece;
 use sqlx::mysql::MySqlArguments;
@@ -10,8 +12,9 @@ use sqlx::{AssertSqlSafe, MySql};
 pub(crate) fn text(sql: &[SqlPiece]) -> String {
     sql.iter()
         .map(|piece| match piece {
-            SqlPiece::Text(text) => text.as_str(),
-            SqlPiece::Value(value) => placeholder(value),
+            SqlPiece::Text(text) => Cow::Borrowed(text.as_str()),
+            // `BETWEEN:from` is good SQL with a bare placeholder; a word must not grow onto the one before it.
+            SqlPiece::Value(value) => Cow::Owned(format!(" {}", placeholder(value))),
         })
         .collect()
 }
@@ -27,14 +30,20 @@ pub(crate) fn prepare(text: String, sql: &[SqlPiece]) -> Query<'static, MySql, M
 
 /// A bound string is compared as a string, and a column of decimals then as binary floats; a cast gives the value its
 /// type wherever it stands. Whole numbers stay bare: `LIMIT` takes nothing else.
-fn placeholder(value: &Value) -> &'static str {
-    match value {
+fn placeholder(value: &Value) -> Cow<'static, str> {
+    let placeholder = match value {
         Value::String(_) | Value::Integer(_) | Value::Boolean(_) => "?",
-        Value::Decimal(_) | Value::Null(ParamType::Decimal) => "CAST(? AS DECIMAL(65,30))",
+        // With the digits it was given: what is computed from it has as many as the author expects.
+        Value::Decimal(digits) => {
+            let scale = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+            return format!("CAST(? AS DECIMAL(65,{scale}))").into();
+        }
+        Value::Null(ParamType::Decimal) => "CAST(? AS DECIMAL(65,30))",
         Value::Date(_) | Value::Null(ParamType::Date) => "CAST(? AS DATE)",
         Value::DateTime(_) | Value::Null(ParamType::DateTime) => "CAST(? AS DATETIME(6))",
         Value::Null(ParamType::String | ParamType::Integer | ParamType::Boolean) => "?",
-    }
+    };
+    placeholder.into()
 }
 
 fn bind(

@@ -23,6 +23,9 @@ use tracing::Instrument as _;
 /// the queue's receives, so that a job ends in the ledger and not in the dead-letter queue.
 pub const MAX_ATTEMPTS: u32 = 4;
 
+/// After so many receives the queue moves a message to the dead letters: `maxReceiveCount` in the template.
+pub const MAX_RECEIVES: u32 = 5;
+
 /// How long a job stays ours without a sign of life.
 const LEASE: Duration = Duration::from_secs(60);
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -138,7 +141,7 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
             }
         };
         let attempt = self.attempt(&lease, &job, deadline).await;
-        match self.settle(&lease, attempt).await? {
+        match self.settle(&lease, attempt, delivery).await? {
             Some(outcome) => Ok(outcome),
             None => self.tell(id, delivery).await,
         }
@@ -181,7 +184,14 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
     }
 
     /// Records how the attempt ended. `None` when the job has ended and its requester is to be told.
-    async fn settle(&self, lease: &Lease, attempt: Attempt) -> Result<Option<Outcome>, LedgerError> {
+    async fn settle(
+        &self,
+        lease: &Lease,
+        attempt: Attempt,
+        delivery: &Delivery,
+    ) -> Result<Option<Outcome>, LedgerError> {
+        // A receive is spent also without an attempt, when somebody else had the job or the ledger was away.
+        let another = lease.attempt < MAX_ATTEMPTS && delivery.receive_count < MAX_RECEIVES;
         match attempt {
             Attempt::Complete(receipt) => {
                 self.ledger.ready(lease, &receipt).await?;
@@ -191,7 +201,7 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
             Attempt::Failed(Next::Yield, _) => {
                 Err(LedgerError::LeaseLost { job: lease.job.clone(), attempt: lease.attempt })
             }
-            Attempt::Failed(Next::Retry, failure) if lease.attempt < MAX_ATTEMPTS => {
+            Attempt::Failed(Next::Retry, failure) if another => {
                 tracing::warn!(
                     code = failure.code,
                     attempt = lease.attempt,
@@ -242,9 +252,10 @@ fn busy(job: &Job, delivery: &Delivery, lease_left: Duration) -> Outcome {
     if job.message_id == delivery.message_id { Outcome::RetryAfter(BUSY) } else { Outcome::Done }
 }
 
-/// 30 s, 2 min, 8 min, 32 min: long enough for a fail-over, short enough for somebody who waits.
+/// 90 s, 4½ min, 13½ min, 40½ min: short enough for somebody who waits, long enough for a fail-over, and always longer
+/// than the lease of an attempt that could not be released.
 fn back_off(tries: u32) -> Duration {
-    Duration::from_secs(30) * 4_u32.pow(tries.saturating_sub(1).min(3))
+    Duration::from_secs(90) * 3_u32.pow(tries.saturating_sub(1).min(3))
 }
 
 /// When reading stops: early enough before the deadline, but a short deadline keeps most of its time.

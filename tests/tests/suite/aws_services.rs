@@ -40,8 +40,9 @@ async fn everybody_gets_their_own_mail_and_nobody_elses() {
     let topic = SnsTopic::new(&config, aws::topic(&config).await);
     let alice = format!("{}@example.com", unique("alice"));
     let bob = format!("{}@example.com", unique("bob"));
-    topic.subscribe(&alice).await.unwrap();
-    topic.subscribe(&bob).await.unwrap();
+    // People write their address as they like.
+    topic.subscribe(&alice, &alice.to_uppercase()).await.unwrap();
+    topic.subscribe(&bob, &bob).await.unwrap();
     let notice = |recipient: &str, body: &str| Notice {
         recipient: recipient.to_owned(),
         export: "orders".to_owned(),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use downpipe_core::definition::Retention;
-use downpipe_worker::handle::MAX_ATTEMPTS;
+use downpipe_worker::handle::{MAX_ATTEMPTS, MAX_RECEIVES};
 
 const TEMPLATE: &str = include_str!("../../../infra/template.yaml");
 const CONFIG: &str = include_str!("../../../crates/downpipe-worker/src/config.rs");
@@ -95,7 +95,8 @@ fn a_message_stays_hidden_for_six_times_the_functions_timeout() {
 #[test]
 fn a_job_ends_in_the_ledger_before_its_message_ends_in_the_dead_letter_queue() {
     let receives = number(&resource("Queue"), "maxReceiveCount");
-    assert!(receives > u64::from(MAX_ATTEMPTS), "{receives} receives for {MAX_ATTEMPTS} attempts");
+    assert_eq!(receives, u64::from(MAX_RECEIVES));
+    assert!(MAX_RECEIVES > MAX_ATTEMPTS, "{MAX_RECEIVES} receives for {MAX_ATTEMPTS} attempts");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What MySQL holds is what the file says: types, parameters, and rows too large for some.
 
-use downpipe_core::source::SourceError;
+use downpipe_core::source::{RowSource as _, SourceError};
 use downpipe_mysql::verify_end;
 use downpipe_tests::database::TestDatabase;
 use downpipe_tests::rows::{csv, query_of, read};
@@ -190,4 +190,77 @@ async fn the_server_counts_what_it_sent() {
     assert_eq!(rows.len(), 2);
     let error = verify_end(&mut connection, 1).await.unwrap_err();
     assert!(matches!(error, SourceError::Short(_)), "one row lost on the way: {error:?}");
+}
+
+/// The server cuts what `GROUP_CONCAT` gives at 1,024 bytes by default, and only warns.
+#[tokio::test]
+async fn no_value_is_cut_short_in_silence() {
+    let database = TestDatabase::create().await;
+    let numbers = "WITH RECURSIVE n AS (SELECT 1000 AS a UNION ALL SELECT a + 1 FROM n WHERE a < 1999)";
+    let text = csv(&database, &format!("{numbers} SELECT GROUP_CONCAT(a SEPARATOR '') AS a FROM n")).await;
+    assert_eq!(text.len(), "a\n".len() + 4 * 1000 + 1);
+    // What is too long for a packet becomes NULL, with a warning.
+    let sql = "SELECT REPEAT('x', @@max_allowed_packet + 1) AS x";
+    match read(&database, &downpipe_tests::rows::query(sql)).await.unwrap_err() {
+        SourceError::QueryFailed { code, .. } => assert_eq!(code, 1301),
+        error => panic!("{error:?}"),
+    }
+}
+
+/// `start = "0"` of a definition, against the keys people have.
+#[tokio::test]
+async fn a_resume_key_of_either_kind_starts_at_the_beginning() {
+    let database = TestDatabase::create().await;
+    database
+        .execute(
+            "CREATE TABLE numbers (id BIGINT UNSIGNED PRIMARY KEY);
+             INSERT INTO numbers VALUES (1), (9007199254740993), (18446744073709551615);
+             CREATE TABLE texts (id VARCHAR(10) PRIMARY KEY); INSERT INTO texts VALUES ('A1'), ('B2'), ('10'), ('9')",
+        )
+        .await;
+    for (table, rows) in [("numbers", 3), ("texts", 4)] {
+        let definition = format!(
+            "title = 'T'\nsql = 'SELECT id FROM {table} WHERE id > :after ORDER BY id'\n\
+             resume = {{ column = 'id', start = '0' }}"
+        );
+        let (text, end) = read(&database, &query_of(&definition, &[])).await.unwrap();
+        assert_eq!(end.rows, rows, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn parameters_keep_their_scale_and_their_distance() {
+    let database = TestDatabase::create().await;
+    let definition = r#"
+        title = "T"
+        sql = "SELECT 5 * :rate AS product, 2 BETWEEN:low AND:high AS inside"
+        [params]
+        rate = { type = "decimal" }
+        low = { type = "decimal" }
+        high = { type = "decimal" }
+    "#;
+    let query = query_of(definition, &[("rate", "2.75"), ("low", "1"), ("high", "2.0")]);
+    let (text, _) = read(&database, &query).await.unwrap();
+    assert_eq!(text, "product,inside\n13.75,1\n");
+}
+
+#[tokio::test]
+async fn what_functions_return_beyond_their_declaration_is_kept() {
+    let database = TestDatabase::create().await;
+    let text = csv(&database, "SELECT MICROSECOND(t) AS m, t FROM (SELECT UTC_TIME(6) AS t) AS x").await;
+    let row: Vec<&str> = text.lines().last().unwrap().split(',').collect();
+    assert_eq!(row[1].split_once('.').unwrap().1.parse::<u32>().unwrap(), row[0].parse::<u32>().unwrap());
+}
+
+#[tokio::test]
+async fn files_are_utf8_whatever_the_url_says() {
+    let database = TestDatabase::create().await;
+    let latin = downpipe_mysql::Database::<downpipe_aws::SecretLogin>::at_url(&format!(
+        "{}?charset=latin1",
+        database.url
+    ));
+    let mut sink = downpipe_tests::rows::CsvSink::new();
+    let source = downpipe_mysql::MySqlSource::new(latin.unwrap());
+    source.read(&downpipe_tests::rows::query("SELECT 'é' AS e"), &mut sink).await.unwrap();
+    assert_eq!(sink.text(), "e\né\n");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use downpipe_core::login::{Freshness, Login, LoginError, LoginSource};
-use downpipe_core::source::{RowSource as _, SinkError, SourceError};
+use downpipe_core::source::{Query, RowSource as _, SinkError, SourceError, Stop};
 use downpipe_mysql::{Database, MySqlSource};
 use downpipe_tests::database::TestDatabase;
 use downpipe_tests::rows::{CsvSink, csv, query, query_within, read};
@@ -24,6 +24,22 @@ async fn a_query_that_meets_its_deadline_is_stopped() {
     let mark = unique("deadline");
     let error = read(&database, &query_within(&endless(&mark), Duration::from_secs(1))).await.unwrap_err();
     assert!(matches!(error, SourceError::TimedOut), "{error:?}");
+    eventually("the query is gone", async || database.running(&mark).await.is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_query_stops_on_request() {
+    let database = TestDatabase::create().await;
+    let mark = unique("stopped");
+    let (stopper, stop) = Stop::new();
+    let query = Query { stop, ..query(&endless(&mark)) };
+    let stopping = async {
+        eventually("the query runs", async || database.running(&mark).await.first().copied()).await;
+        stopper.stop();
+    };
+    let (result, ()) = tokio::join!(read(&database, &query), stopping);
+    let error = result.unwrap_err();
+    assert!(matches!(error, SourceError::Stopped), "{error:?}");
     eventually("the query is gone", async || database.running(&mark).await.is_empty().then_some(())).await;
 }
 

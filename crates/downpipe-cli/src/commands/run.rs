@@ -1,5 +1,6 @@
 //! `downpipe run`: an export straight from the database.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use downpipe_core::job::JobId;
 use downpipe_core::pipeline::{self, Order};
 use downpipe_core::receipt::Receipt;
 use downpipe_core::request::ExportRequest;
-use downpipe_core::source::RowSource;
+use downpipe_core::source::{RowSource, Stop};
 use downpipe_core::store::{ObjectStore, WriteToken};
 use downpipe_mysql::MySqlSource;
 use tokio::time::Instant;
@@ -79,15 +80,19 @@ async fn export<R: RowSource, S: ObjectStore>(
     job: JobId,
     key: String,
 ) -> Result<Receipt, CliError> {
-    let order = Order::new(request, key, WriteToken { job, attempt: 1 }, Instant::now() + LONGEST_RUN);
+    let mut order = Order::new(request, key, WriteToken { job, attempt: 1 }, Instant::now() + LONGEST_RUN);
     let progress = ProgressLine::begin(&request.definition.name);
+    let (stopper, stop) = Stop::new();
+    order.query.stop = stop;
+    // The query is killed and the file removed as after any failure, so the export itself is not interrupted.
+    let interrupted = async {
+        drop(tokio::signal::ctrl_c().await);
+        stopper.stop();
+        std::future::pending::<Infallible>().await
+    };
     let exported = tokio::select! {
         exported = pipeline::export(source, store, &progress, &order, request) => exported,
-        // Ends the connection to the database, and deletes a file that is half done.
-        _ = tokio::signal::ctrl_c() => {
-            progress.clear();
-            return Err(CliError::Failed("interrupted".into()));
-        }
+        never = interrupted => match never {},
     };
     match exported {
         Ok(receipt) => {

@@ -260,8 +260,9 @@ fn read_resume(
     }
     let RawResume { column, start } = resume.get_ref();
     let raw: RawParam = start.into();
-    // Compared as a number where it is one: as text, '9' would come after '10'.
-    let start = parse(ParamType::Integer, &raw).or_else(|| parse(ParamType::String, &raw));
+    // TOML says which it is. A number would compare a column of texts as numbers, and lose every key with a letter in it.
+    let start = parse(ParamType::Integer, &raw).filter(|_| matches!(raw, RawParam::Number(_)));
+    let start = start.or_else(|| parse(ParamType::String, &raw));
     let start = start.ok_or_else(|| {
         source.wrong(resume.span(), format!("resume.start: expected a string or a whole number, got {raw}"))
     })?;

@@ -168,7 +168,7 @@ impl ObjectStore for MemoryStore {
         self.reach(StoreFault::Clear, "clearing the key")?;
         let mut state = lock(&self.state);
         match state.objects.get(&object.key) {
-            Some(stored) if stored.token.job != object.token.job => Err(exists(&stored.token)),
+            Some(stored) if !object.token.covers(&stored.token) => Err(exists(&stored.token)),
             Some(_) => {
                 state.objects.remove(&object.key);
                 Ok(())

@@ -108,8 +108,8 @@ fn a_definition_with_everything_is_read() {
     let resume = definition.resume.as_ref().unwrap();
     assert_eq!(
         (resume.column.as_str(), &resume.start),
-        ("id", &Value::Integer(0)),
-        "a number in quotes is a number"
+        ("id", &Value::String("0".to_owned())),
+        "TOML says which it is: a text key must not be compared with a number"
     );
     let options = [
         (

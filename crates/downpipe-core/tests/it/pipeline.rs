@@ -183,7 +183,7 @@ async fn a_file_may_end_exactly_with_a_part() {
 }
 
 #[tokio::test]
-async fn progress_is_told_for_every_part_and_before_the_end() {
+async fn progress_is_told_for_every_part_and_twice_before_the_end() {
     let bench = Bench::new();
     bench.export(&large()).await.unwrap();
     let sizes: Vec<u64> = bench.store.pieces(KEY).iter().map(|piece| piece.len() as u64).collect();
@@ -194,7 +194,8 @@ async fn progress_is_told_for_every_part_and_before_the_end() {
             Some(*sum)
         })
         .collect();
-    let expected: Vec<(u64, u64)> = [8, 16, 20].into_iter().zip(bytes).collect();
+    let expected: Vec<(u64, u64)> =
+        [8, 16, 20, 20].into_iter().zip(bytes.iter().copied().chain(bytes.last().copied())).collect();
     assert_eq!(bench.progress.heard(), expected);
 }
 

@@ -10,10 +10,10 @@ fn plain_writes_every_kind_of_cell() {
     let (columns, rows) = zoo();
     assert_snapshot!(encode(Profile::PLAIN, &columns, &rows), @r#"
     id,padded,price,ratio,name,hash,day,at,took
-    1,000042,12.50,0.1,Hello,00ABFF,2026-01-31,2026-01-31 09:05:07.123,09:05:07
+    1,000042,12.50,0.1,Hello,00ABFF,2026-01-31,2026-01-31 09:05:07.123456,09:05:07.123456
     -9223372036854775808,18446744073709551615,-0.000000000000000000000000000001,-1.5e-7,"日本語、""引用"", 🧾","",0000-00-00,0000-00-00 00:00:00.000,-838:59:59
     ,,,,,,,,
-    -1,1234567,1234567890123456789,1e300,"",31323334353637383930,2026-02-00,9999-12-31 23:05:07.123,25:01:00
+    -1,1234567,1234567890123456789,1e300,"",31323334353637383930,2026-02-00,9999-12-31 23:05:07.123456,25:01:00
     "#);
 }
 
@@ -156,17 +156,44 @@ fn floats_are_written_in_their_shortest_form() {
 #[test]
 fn times_have_the_fraction_of_their_column() {
     let date = Date { year: 1, month: 2, day: 3 };
-    let time = Time { hours: 1, minutes: 2, seconds: 3, microseconds: 40_506, ..Time::default() };
-    let long = Time { negative: true, hours: 100, ..time };
+    let time = |microseconds| Time { hours: 1, minutes: 2, seconds: 3, microseconds, ..Time::default() };
     let kinds = [0, 1, 3, 6].map(|fraction| ColumnKind::Time { fraction });
     let columns = kinds.map(|kind| column("t", kind));
-    let rows = [vec![Cell::Time(time); 4], vec![Cell::DateTime(date, time); 4], vec![Cell::Time(long); 4]];
+    let times = [0, 500_000, 40_000, 40_506].map(time);
+    let rows = [
+        times.map(Cell::Time).to_vec(),
+        times.map(|time| Cell::DateTime(date, time)).to_vec(),
+        times.map(|time| Cell::Time(Time { negative: true, hours: 100, ..time })).to_vec(),
+    ];
     assert_snapshot!(encode(Profile::PLAIN, &columns, &rows), @"
     t,t,t,t
-    01:02:03,01:02:03.0,01:02:03.040,01:02:03.040506
-    0001-02-03 01:02:03,0001-02-03 01:02:03.0,0001-02-03 01:02:03.040,0001-02-03 01:02:03.040506
-    -100:02:03,-100:02:03.0,-100:02:03.040,-100:02:03.040506
+    01:02:03,01:02:03.5,01:02:03.040,01:02:03.040506
+    0001-02-03 01:02:03,0001-02-03 01:02:03.5,0001-02-03 01:02:03.040,0001-02-03 01:02:03.040506
+    -100:02:03,-100:02:03.5,-100:02:03.040,-100:02:03.040506
     ");
+}
+
+/// `UTC_TIME(2)` says that it has none, and has two.
+#[test]
+fn a_time_with_more_digits_than_its_column_declares_keeps_them() {
+    let time = |microseconds| Cell::Time(Time { microseconds, ..Time::default() });
+    let kind = ColumnKind::Time { fraction: 2 };
+    assert_snapshot!(cells(Profile::PLAIN, kind, &[time(120_000), time(123_000), time(1)]), @"
+    c
+    00:00:00.12
+    00:00:00.123000
+    00:00:00.000001
+    ");
+}
+
+/// PostgreSQL's COPY takes a bare `\.` on a line of its own for the end of the data.
+#[test]
+fn the_end_of_data_mark_of_postgresql_is_quoted() {
+    assert_snapshot!(cells(Profile::PLAIN, ColumnKind::Text, &[Cell::Text(b"\\."), Cell::Text(b"\\.a")]), @r#"
+    c
+    "\."
+    \.a
+    "#);
 }
 
 #[test]

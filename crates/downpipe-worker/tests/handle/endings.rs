@@ -108,7 +108,7 @@ async fn a_continuation_of_nothing_or_of_a_job_that_has_ended_is_harmless() {
 #[tokio::test(start_paused = true)]
 async fn a_continuation_of_a_queued_job_takes_it_on() {
     let bench = Bench::new(Scripts::failing(1, disconnected));
-    assert_eq!(bench.deliver("m-1", ORDERS).await, retry_after(30));
+    assert_eq!(bench.deliver("m-1", ORDERS).await, retry_after(90));
     let job = bench.job().await;
     assert_eq!(job.state, JobState::Queued);
     assert_eq!(bench.deliver("m-2", &continuation(&job)).await, Outcome::Done);

@@ -35,7 +35,7 @@ async fn migrate_makes_its_tables_and_may_be_run_again() {
     let database = TestDatabase::create().await;
     let shell = Shell::on(&database);
     let before = shell.run(&["list"]).refused(1);
-    assert!(before.contains("doesn't exist"), "{before}");
+    assert!(before.contains("`downpipe migrate` creates"), "{before}");
     for _ in 0..2 {
         let ran = shell.run(&["migrate"]);
         assert_eq!(ran.stderr, "the ledger's tables are up to date\n");

@@ -176,6 +176,13 @@ async fn what_an_earlier_attempt_left_is_cleared<S: ObjectStore>(
     assert_eq!(fetch(&key).await, None, "nothing is at a key that was cleared");
     worked(store.put(&second, new.clone(), total(&new)).await, "a key that was cleared is free");
     holds(fetch, &key, &new, "the later attempt's bytes are at the key").await;
+    exists(
+        store.clear(&first).await,
+        "an attempt that was taken for dead never removes a later one's object",
+    );
+    holds(fetch, &key, &new, "the later attempt's object is untouched").await;
+    worked(store.clear(&second).await, "what this attempt could not record is cleared");
+    assert_eq!(fetch(&key).await, None, "nothing is at a key that was cleared");
 }
 
 async fn receipts_are_replaced<S: ObjectStore>(
