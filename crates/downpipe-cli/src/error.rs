@@ -51,7 +51,7 @@ impl From<ConfigError> for CliError {
 fn explain(error: &ExportError) -> String {
     let (_, failure) = failure::of_export(error);
     match failure.detail {
-        Some(detail) => format!("{} {detail}", failure.message),
+        Some(detail) => format!("{} ({detail})", failure.message),
         None => failure.message,
     }
 }

@@ -179,35 +179,15 @@ impl<L: LoginSource> Ledger for MySqlLedger<L> {
     }
 
     async fn fail(&self, lease: &Lease, failure: &Failure) -> Result<(), LedgerError> {
-        let json = to_json(failure);
-        self.write(lease, async |connection| {
-            sqlx::query(
-                "UPDATE downpipe_jobs SET state = 'failed', failure = ?, finished_at = UTC_TIMESTAMP(6), \
-                 lease_owner = NULL, lease_until = NULL WHERE id = ? AND state = 'running' AND attempt = ?",
-            )
-            .bind(json)
-            .bind(lease.job.as_str())
-            .bind(lease.attempt)
-            .execute(connection)
-            .await
-        })
-        .await
+        let sql = "UPDATE downpipe_jobs SET state = 'failed', failure = ?, finished_at = UTC_TIMESTAMP(6), \
+             lease_owner = NULL, lease_until = NULL WHERE id = ? AND state = 'running' AND attempt = ?";
+        self.write_failure(lease, failure, sql).await
     }
 
     async fn release(&self, lease: &Lease, failure: &Failure) -> Result<(), LedgerError> {
-        let json = to_json(failure);
-        self.write(lease, async |connection| {
-            sqlx::query(
-                "UPDATE downpipe_jobs SET state = 'queued', failure = ?, lease_owner = NULL, lease_until = NULL \
-                 WHERE id = ? AND state = 'running' AND attempt = ?",
-            )
-            .bind(json)
-            .bind(lease.job.as_str())
-            .bind(lease.attempt)
-            .execute(connection)
-            .await
-        })
-        .await
+        let sql = "UPDATE downpipe_jobs SET state = 'queued', failure = ?, \
+             lease_owner = NULL, lease_until = NULL WHERE id = ? AND state = 'running' AND attempt = ?";
+        self.write_failure(lease, failure, sql).await
     }
 
     async fn claim_notice(&self, id: &JobId) -> Result<bool, LedgerError> {
@@ -266,6 +246,21 @@ impl<L: LoginSource> Ledger for MySqlLedger<L> {
 }
 
 impl<L: LoginSource> MySqlLedger<L> {
+    /// A failure, written by a statement that takes it, the job and the attempt.
+    async fn write_failure(
+        &self,
+        lease: &Lease,
+        failure: &Failure,
+        sql: &'static str,
+    ) -> Result<(), LedgerError> {
+        let json = to_json(failure);
+        let (job, attempt) = (lease.job.as_str(), lease.attempt);
+        self.write(lease, async |connection| {
+            sqlx::query(sql).bind(json).bind(job).bind(attempt).execute(connection).await
+        })
+        .await
+    }
+
     /// A job, and how long its lease still lasts.
     async fn read(&self, id: &JobId) -> Result<Option<(Job, Duration)>, LedgerError> {
         let sql = format!(

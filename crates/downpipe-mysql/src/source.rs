@@ -44,22 +44,6 @@ impl<L: LoginSource> MySqlSource<L> {
     pub fn new(database: Database<L>) -> Self {
         Self { database }
     }
-
-    /// Stops the query of a connection that we have given up. The server would notice only when it next sends a row,
-    /// and a query that sorts for an hour sends none.
-    async fn kill(&self, connection_id: u64) {
-        let killed = async {
-            let mut connection = self.database.connect().await.map_err(SourceError::from)?;
-            let kill = AssertSqlSafe(format!("KILL QUERY {connection_id}"));
-            sqlx::raw_sql(kill).execute(&mut connection).await.map(drop).map_err(of_query)
-        };
-        match tokio::time::timeout(ROUND_TRIP_TIMEOUT, killed).await {
-            // 1094: no such thread. It has noticed by itself.
-            Ok(Ok(()) | Err(SourceError::QueryFailed { code: 1094, .. })) => {}
-            Ok(Err(error)) => tracing::warn!(error = chain(&error), "an abandoned query could not be killed"),
-            Err(_) => tracing::warn!("an abandoned query could not be killed in time"),
-        }
-    }
 }
 
 impl<L: LoginSource> RowSource for MySqlSource<L> {
@@ -168,6 +152,22 @@ async fn start_empty<S: RowSink>(
     start(sink, statement.columns()).map(drop)
 }
 
+/// Makes sure that the server has not cut a value short and only warned of it.
+async fn verify_values(connection: &mut MySqlConnection) -> Result<(), SourceError> {
+    // Asked before anything else: FOUND_ROWS() brings a warning of its own, and SHOW WARNINGS leaves the count alone.
+    let asked = sqlx::raw_sql("SHOW WARNINGS").fetch_all(connection);
+    let warnings = tokio::time::timeout(ROUND_TRIP_TIMEOUT, asked).await;
+    let warnings = warnings.map_err(|elapsed| SourceError::Disconnected(elapsed.into()))?.map_err(of_end)?;
+    for warning in warnings {
+        let code: u64 = warning.try_get::<u64, _>("Code").map_err(of_query)?;
+        if CUT_VALUES.contains(&code) {
+            let message = warning.try_get("Message").map_err(of_query)?;
+            return Err(SourceError::QueryFailed { code: u16::try_from(code).unwrap_or_default(), message });
+        }
+    }
+    Ok(())
+}
+
 /// Proves that the result was read to its end: the connection answers a question nobody could have asked before, and the
 /// server has sent as many rows as have been read.
 ///
@@ -198,20 +198,22 @@ pub async fn verify_end(connection: &mut MySqlConnection, rows: u64) -> Result<(
     }
 }
 
-/// Makes sure that the server has not cut a value short and only warned of it.
-async fn verify_values(connection: &mut MySqlConnection) -> Result<(), SourceError> {
-    // Asked before anything else: FOUND_ROWS() brings a warning of its own, and SHOW WARNINGS leaves the count alone.
-    let asked = sqlx::raw_sql("SHOW WARNINGS").fetch_all(connection);
-    let warnings = tokio::time::timeout(ROUND_TRIP_TIMEOUT, asked).await;
-    let warnings = warnings.map_err(|elapsed| SourceError::Disconnected(elapsed.into()))?.map_err(of_end)?;
-    for warning in warnings {
-        let code: u64 = warning.try_get::<u64, _>("Code").map_err(of_query)?;
-        if CUT_VALUES.contains(&code) {
-            let message = warning.try_get("Message").map_err(of_query)?;
-            return Err(SourceError::QueryFailed { code: u16::try_from(code).unwrap_or_default(), message });
+impl<L: LoginSource> MySqlSource<L> {
+    /// Stops the query of a connection that we have given up. The server would notice only when it next sends a row,
+    /// and a query that sorts for an hour sends none.
+    async fn kill(&self, connection_id: u64) {
+        let killed = async {
+            let mut connection = self.database.connect().await.map_err(SourceError::from)?;
+            let kill = AssertSqlSafe(format!("KILL QUERY {connection_id}"));
+            sqlx::raw_sql(kill).execute(&mut connection).await.map(drop).map_err(of_query)
+        };
+        match tokio::time::timeout(ROUND_TRIP_TIMEOUT, killed).await {
+            // 1094: no such thread. It has noticed by itself.
+            Ok(Ok(()) | Err(SourceError::QueryFailed { code: 1094, .. })) => {}
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "an abandoned query could not be killed"),
+            Err(_) => tracing::warn!("an abandoned query could not be killed in time"),
         }
     }
-    Ok(())
 }
 
 /// An error where there can be none but a broken connection: what was left of the result got in the way.

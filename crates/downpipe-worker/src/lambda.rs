@@ -16,8 +16,8 @@ use crate::services::AwsWorker;
 /// What Lambda calls the count of receives in a message's attributes.
 const RECEIVE_COUNT: &str = "ApproximateReceiveCount";
 
-/// How long a message stays away after a panic.
-const AFTER_PANIC: Duration = Duration::from_secs(60);
+/// How long a message stays away after a panic: longer than the lease, which nobody has given back.
+const AFTER_PANIC: Duration = Duration::from_secs(90);
 
 /// Takes messages until Lambda ends the process.
 ///

@@ -7,6 +7,7 @@
 //! Everything lives under `target/stack`: programs, data, logs, and an `env` file for shells. [`up`] is safe
 //! to call at any time and from several processes at once; it starts only what is not healthy.
 
+mod apt;
 mod aws;
 mod env;
 mod health;

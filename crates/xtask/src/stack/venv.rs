@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail};
 
-use super::{install, paths::Paths, step::Steps};
+use super::{apt, install, paths::Paths, step::Steps};
 
 /// The locked versions were chosen on Python 3.11; it is preferred where several are installed.
 const PYTHONS: [&str; 2] = ["python3.11", "python3"];
@@ -20,7 +20,10 @@ pub(super) fn ensure(paths: &Paths, steps: &Steps, name: &str, requirements: &st
     if is_finished(&dir, requirements) {
         return Ok(());
     }
-    let system_python = find_python()?;
+    let system_python = match find_python() {
+        Err(_) if apt::install(paths, steps, name, &["python3", "python3-venv"])? => find_python()?,
+        found => found?,
+    };
     steps.say(name, "installs its Python packages");
     install::empty_dir(&dir)?;
     let log = paths.log(&format!("{name}-install"));

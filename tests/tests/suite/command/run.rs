@@ -95,7 +95,7 @@ async fn a_failure_leaves_the_old_file_and_nothing_else() {
     std::fs::write(shell.path("out.csv"), "the old file").unwrap();
     let stderr =
         shell.run(&["run", "broken", "--to", "out.csv"]).refused(1).replace(&database.name, "DATABASE");
-    insta::assert_snapshot!(stderr, @"downpipe: The database could not answer the query (error 1690). error returned from database: 1690 (22003): BIGINT UNSIGNED value is out of range in '(cast(69999 as unsigned) - `DATABASE`.`numbers`.`id`)'");
+    insta::assert_snapshot!(stderr, @"downpipe: The database could not answer the query (error 1690). (error returned from database: 1690 (22003): BIGINT UNSIGNED value is out of range in '(cast(69999 as unsigned) - `DATABASE`.`numbers`.`id`)')");
     assert_eq!((shell.files(), shell.read("out.csv").as_str()), (vec!["out.csv".to_owned()], "the old file"));
     shell.run(&["run", "broken", "--to", "new.csv"]).refused(1);
     assert_eq!(shell.files(), ["out.csv"]);

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::URL_VARIABLE;
-use crate::stack::{install, paths::Paths, step::Steps};
+use crate::stack::{apt, install, paths::Paths, step::Steps};
 
 pub(super) const DATA: &str = "data";
 pub(super) const PARTIAL_DATA: &str = "data.partial";
@@ -119,13 +119,7 @@ fn ensure_root_rights() -> Result<()> {
 
 /// Puts MySQL into a Debian root: distributions that lack it still have `debootstrap`.
 fn build_root(paths: &Paths, steps: &Steps) -> Result<()> {
-    let Some(debootstrap) = install::find_program("debootstrap") else {
-        bail!(
-            "MySQL is not installed, and neither is debootstrap to fetch it: sudo apt-get install debootstrap
-{}",
-            alternatives()
-        );
-    };
+    let debootstrap = find_debootstrap(paths, steps)?;
     ensure_root_rights()?;
     steps.say("mysql", "installs MySQL into a Debian root of its own");
     let root = root_dir(paths);
@@ -145,6 +139,19 @@ fn build_root(paths: &Paths, steps: &Steps) -> Result<()> {
     fs::rename(&partial, &root).with_context(|| format!("cannot create {}", root.display()))?;
     steps.say("mysql", "installed");
     Ok(())
+}
+
+fn find_debootstrap(paths: &Paths, steps: &Steps) -> Result<PathBuf> {
+    const PROGRAM: &str = "debootstrap";
+    if install::find_program(PROGRAM).is_none() {
+        apt::install(paths, steps, "mysql", &[PROGRAM])?;
+    }
+    install::find_program(PROGRAM).with_context(|| {
+        format!(
+            "MySQL is not installed, and neither is {PROGRAM} to fetch it: sudo apt-get install {PROGRAM}\n{}",
+            alternatives()
+        )
+    })
 }
 
 /// An interrupted debootstrap leaves the machine's `/proc` and `/sys` mounted; removing the folder would
