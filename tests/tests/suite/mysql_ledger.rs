@@ -74,16 +74,7 @@ async fn a_connection_that_died_in_its_sleep_is_replaced() {
     let database = TestDatabase::migrated().await;
     let ledger = MySqlLedger::new(database.database());
     assert_eq!(ledger.latest(1).await.unwrap(), []);
-    let id: u64 = {
-        let sql = format!(
-            "SELECT CAST(id AS CHAR) FROM information_schema.processlist WHERE db = '{}'",
-            database.name
-        );
-        database.query(&format!("{sql} AND id <> CONNECTION_ID()")).await[0]
-            .get::<String, _>(0)
-            .parse()
-            .unwrap()
-    };
+    let id = database.opened_by().await[0];
     database.execute(&format!("KILL CONNECTION {id}")).await;
     // The first use may find out the hard way; it never stays broken.
     drop(ledger.latest(1).await);
