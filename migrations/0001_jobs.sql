@@ -1,7 +1,7 @@
 -- The ledger: one row for every job that was ever accepted, and for every message that was refused.
 --
 -- All times are UTC by the database's own clock. `attempt` is the fencing token: it grows with every lease, and a write
--- that names an older one matches no row. The states `waiting`, `cancelled` and `expired` belong to the contract.
+-- that names an older one matches no row. Nothing sets `waiting`, `cancelled` and `expired` yet.
 CREATE TABLE downpipe_jobs (
     id              CHAR(24) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     request_id      VARCHAR(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,

@@ -11,7 +11,7 @@ use downpipe_mysql::MySqlLedger;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
-use xtask::deploy::{DeployOptions, Deployment, deploy, package};
+use xtask::deploy::{DeployOptions, Deployment, Effort, deploy, package};
 
 use crate::database::TestDatabase;
 use crate::{STACK, aws, eventually, eventually_within, unique};
@@ -209,7 +209,7 @@ async fn package_once() -> &'static Path {
                 // The package holds a folder `exports`, as production's does.
                 let exports = Path::new(env!("CARGO_MANIFEST_DIR")).join("exports");
                 let zip = folder.path().join("bootstrap.zip");
-                package(&bootstrap, &exports, &zip).unwrap();
+                package(&bootstrap, &exports, &zip, Effort::Fast).unwrap();
                 (folder, zip)
             });
             packing.await.unwrap()

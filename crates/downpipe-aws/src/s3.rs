@@ -1,7 +1,7 @@
 //! Files in S3: one PutObject for a small one, a multipart upload for the rest.
 //!
-//! Every request carries a CRC-64/NVME that S3 checks. An object is written only where none is (`If-None-Match`), and each
-//! carries the job and attempt that wrote it: when an answer is lost, a HEAD tells whether the object came to be.
+//! Every body carries a CRC-64/NVME that S3 checks. A file is written only where none is (`If-None-Match`; its receipt
+//! replaces an older one), and each carries the job and attempt that wrote it: when an answer is lost, a HEAD tells whether the object came to be.
 
 use std::time::Duration;
 
@@ -90,7 +90,8 @@ impl S3Store {
         }))
     }
 
-    /// Sees whether the object is there, ours, and what was sent. `error` is why there is doubt.
+    /// Sees whether the object is there, ours, and what was sent. `error` is why there is doubt; without one there is none
+    /// but our own.
     async fn confirm(
         &self,
         object: &NewObject,

@@ -61,6 +61,12 @@ pub(crate) struct CatalogArg {
     pub(crate) catalog: String,
 }
 
+impl CatalogArg {
+    pub(crate) fn is_in_s3(&self) -> bool {
+        self.catalog.starts_with("s3://")
+    }
+}
+
 /// What is exported, and how.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {

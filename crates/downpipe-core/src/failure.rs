@@ -1,6 +1,7 @@
 //! What an error means: for the person who asked, and for what happens next.
 //!
-//! The one table of the whole program in which errors are sorted. Everything that can go wrong ends here.
+//! The one table in which the errors of an export are sorted. (A ledger or a topic that cannot be reached is not a job's
+//! failure: the message comes back.)
 
 use std::error::Error;
 

@@ -40,7 +40,7 @@ pub struct Order {
     pub finish_by: Instant,
 }
 
-/// Hears how far an export is: once for every part, and once more before the file is completed.
+/// Hears how far an export is: once for every part, before the file is completed, and before its receipt is written.
 pub trait Progress: Send + Sync {
     /// So many rows and bytes are written.
     ///
@@ -126,6 +126,10 @@ pub async fn export<R: RowSource, S: ObjectStore, P: Progress>(
         Ok(written) => written,
         Err(error) => {
             clear_up("an upload", file.abandon()).await;
+            if matches!(error, ExportError::Store(_)) {
+                // It failed in being completed, and may be complete all the same: an answer can be lost.
+                clear_up("a file that nobody may count on", store.clear(&order.object)).await;
+            }
             return Err(error);
         }
     };

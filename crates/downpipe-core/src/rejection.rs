@@ -52,12 +52,6 @@ impl Rejections {
     pub fn none_of(rejections: Vec<Rejection>) -> Result<(), Self> {
         if rejections.is_empty() { Ok(()) } else { Err(Self(rejections)) }
     }
-
-    /// The rejections, at least one.
-    #[must_use]
-    pub fn as_slice(&self) -> &[Rejection] {
-        &self.0
-    }
 }
 
 impl Rejection {

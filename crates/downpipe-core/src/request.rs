@@ -1,8 +1,9 @@
 //! An accepted request: a message held against the catalog, every value typed.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
-use downpipe_format::Profile;
+use downpipe_format::{Profile, UnknownName};
 
 use crate::catalog::Catalog;
 use crate::definition::{AFTER, Compression, Definition, Format, REQUESTED_BY};
@@ -126,18 +127,23 @@ fn find<'c>(message: &ExportMessage, catalog: &'c Catalog) -> Result<&'c Definit
     })
 }
 
-/// A choice that the message may override. The choice's own error says what is allowed and what came.
-fn choice<T: std::str::FromStr<Err: ToString>>(
+/// A choice that the message may override.
+fn choice<T: FromStr<Err = UnknownName>>(
     field: &str,
     asked: Option<&str>,
     default: T,
     wrong: &mut Vec<Rejection>,
 ) -> T {
-    let Some(asked) = asked else { return default };
-    asked.parse().unwrap_or_else(|error: T::Err| {
-        let error = error.to_string();
-        let (expected, actual) = error.split_once(", got ").unwrap_or((&error, asked));
-        wrong.push(Rejection::new(field, expected.trim_start_matches("expected "), actual));
-        default
-    })
+    match asked.map(str::parse) {
+        None => default,
+        Some(Ok(choice)) => choice,
+        Some(Err(UnknownName { allowed, actual })) => {
+            wrong.push(Rejection::new(
+                field,
+                format!("one of {}", allowed.join(", ")),
+                format!("{actual:?}"),
+            ));
+            default
+        }
+    }
 }

@@ -16,4 +16,4 @@ pub use cell::{Cell, Date, Time};
 pub use changes::{Changes, ColumnChanges};
 pub use column::{Column, ColumnKind, ColumnOptions, Layout, LayoutError, TreatAs};
 pub use csv::CsvEncoder;
-pub use profile::{LineEnd, Profile, UnknownProfile};
+pub use profile::{LineEnd, Profile, UnknownName};

@@ -54,21 +54,23 @@ impl Profile {
     }
 }
 
-/// A profile name that does not exist.
+/// A name that is not one of those there are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of {}, got {name:?}", Profile::ALL.map(|profile| profile.name).join(", "))]
-pub struct UnknownProfile {
+#[error("expected one of {}, got {actual:?}", allowed.join(", "))]
+pub struct UnknownName {
+    /// The names there are.
+    pub allowed: Vec<&'static str>,
     /// The name that came.
-    pub name: String,
+    pub actual: String,
 }
 
 impl FromStr for Profile {
-    type Err = UnknownProfile;
+    type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|profile| profile.name == name)
-            .ok_or_else(|| UnknownProfile { name: name.to_owned() })
+        Self::ALL.into_iter().find(|profile| profile.name == name).ok_or_else(|| UnknownName {
+            allowed: Self::ALL.map(|profile| profile.name).into(),
+            actual: name.to_owned(),
+        })
     }
 }

@@ -51,7 +51,9 @@ pub(crate) fn describe(column: &MySqlColumn) -> (Column, Wire) {
         // MySQL says that JSON has no character set, and sends UTF-8.
         "JSON" | "ENUM" | "SET" | "NULL" => (ColumnKind::Text, Wire::Text),
         name if name == "BOOLEAN" || name.contains("INT") => {
-            (integer, if declared.unsigned { Wire::UInt } else { Wire::Int })
+            // The name of a BOOLEAN does not say it.
+            let unsigned = name.ends_with("UNSIGNED") || declared.unsigned;
+            (integer, if unsigned { Wire::UInt } else { Wire::Int })
         }
         // True for texts of every character set, and false for what has none.
         _ if <str as sqlx::Type<MySql>>::compatible(info) => (ColumnKind::Text, Wire::Text),

@@ -148,7 +148,9 @@ async fn start_empty<S: RowSink>(
     sink: &mut S,
 ) -> Result<(), SourceError> {
     let text = SqlSafeStr::into_sql_str(AssertSqlSafe(statement::text(&query.sql)));
-    let statement = connection.prepare(text).await.map_err(of_query)?;
+    let prepared = tokio::time::timeout(ROUND_TRIP_TIMEOUT, connection.prepare(text)).await;
+    let statement =
+        prepared.map_err(|elapsed| SourceError::Disconnected(elapsed.into()))?.map_err(of_query)?;
     start(sink, statement.columns()).map(drop)
 }
 

@@ -30,12 +30,12 @@ pub const MAX_RECEIVES: u32 = 5;
 const LEASE: Duration = Duration::from_secs(60);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// A message that came while its job was running stays away this long. Five of these outlast the longest run, so that the
+/// A job's own message that came while the job was running stays away this long. Five of these outlast the longest run, so that the
 /// message does not end in the dead-letter queue while its job is well.
 const BUSY: Duration = Duration::from_secs(300);
 
-/// A message that came while somebody else was telling the requester stays away this long. By then they have been told, or
-/// the right to tell them has run out: nobody may take it on trust that somebody else will.
+/// A job's own message that came while somebody else was telling the requester stays away this long. By then they have been
+/// told, or the right to tell them has run out: nobody may take it on trust that somebody else will.
 const TELLING: Duration = Duration::from_secs(60);
 
 /// What is left of the time when reading stops, for clearing up and telling the person.
@@ -134,7 +134,10 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
         let (lease, job) = match self.ledger.claim(id, &delivery.message_id, LEASE).await? {
             Claim::Granted(lease, job) => (lease, job),
             Claim::Ended(_) => return self.tell(id, delivery).await,
-            Claim::Busy(job, lease_left) => return Ok(busy(&job, delivery, lease_left)),
+            Claim::Busy(job, lease_left) => {
+                tracing::info!(lease_left = lease_left.as_secs(), "the job is being worked on already");
+                return Ok(leave_to_others(&job, delivery, BUSY));
+            }
             Claim::Unknown => {
                 tracing::warn!("a message asks to continue a job that does not exist");
                 return Ok(Outcome::Done);
@@ -232,7 +235,7 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
         }
         if !self.ledger.claim_notice(id).await? {
             tracing::info!("somebody else is telling the requester");
-            return Ok(Outcome::RetryAfter(TELLING));
+            return Ok(leave_to_others(&job, delivery, TELLING));
         }
         if let Err(error) = self.notifier.publish(&notice).await {
             tracing::error!(error = chain(&error), "the requester could not be told");
@@ -245,11 +248,10 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
     }
 }
 
-/// The job is being worked on. Its own message is what brings it back should that worker die, so it must live; any other
+/// Somebody else is at it. The job's own message is what brings the job back should they die, so it must live; any other
 /// message for the same job has nothing to add.
-fn busy(job: &Job, delivery: &Delivery, lease_left: Duration) -> Outcome {
-    tracing::info!(lease_left = lease_left.as_secs(), "the job is being worked on already");
-    if job.message_id == delivery.message_id { Outcome::RetryAfter(BUSY) } else { Outcome::Done }
+fn leave_to_others(job: &Job, delivery: &Delivery, delay: Duration) -> Outcome {
+    if job.message_id == delivery.message_id { Outcome::RetryAfter(delay) } else { Outcome::Done }
 }
 
 /// 90 s, 4½ min, 13½ min, 40½ min: short enough for somebody who waits, long enough for a fail-over, and always longer

@@ -51,7 +51,8 @@ fn delivery(message: SqsMessage) -> Result<Delivery, Error> {
     })
 }
 
-/// A panic ends the message's handling and not the process, which would take minutes to come back.
+/// The runtime would catch a panic too, but report the whole invocation as failed, and the message would stay hidden for
+/// its whole visibility timeout.
 async fn handle_or_panic(worker: &AwsWorker, delivery: &Delivery, deadline: Instant) -> Outcome {
     // Boxed: the state machine of a whole export is too deep for the compiler to lay out within another one.
     match AssertUnwindSafe(Box::pin(worker.handle(delivery, deadline))).catch_unwind().await {

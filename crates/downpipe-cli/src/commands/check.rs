@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::output::{print_json, print_table};
 
 pub(crate) async fn check(name: Option<&str>, catalog: &CatalogArg, json: bool) -> Result<(), CliError> {
-    let aws = downpipe_aws::load_config().await;
+    let aws = super::aws_for_database(catalog.is_in_s3()).await;
     let catalog = super::catalog(catalog, &aws).await?;
     let names: Vec<&str> = catalog.names().filter(|known| name.is_none_or(|name| name == *known)).collect();
     if names.is_empty() {

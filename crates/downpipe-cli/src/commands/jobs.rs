@@ -27,6 +27,6 @@ pub(crate) async fn list(limit: u32, json: bool) -> Result<(), CliError> {
 }
 
 async fn ledger() -> Result<MySqlLedger<SecretLogin>, CliError> {
-    let aws = downpipe_aws::load_config().await;
+    let aws = super::aws_for_database(false).await;
     Ok(MySqlLedger::new(super::database(&aws)?))
 }

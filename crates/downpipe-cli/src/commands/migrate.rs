@@ -3,7 +3,7 @@
 use crate::error::CliError;
 
 pub(crate) async fn migrate() -> Result<(), CliError> {
-    let aws = downpipe_aws::load_config().await;
+    let aws = super::aws_for_database(false).await;
     downpipe_mysql::migrate(&super::database(&aws)?).await.map_err(CliError::failed)?;
     eprintln!("the ledger's tables are up to date");
     Ok(())

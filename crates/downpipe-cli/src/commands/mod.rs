@@ -36,6 +36,16 @@ fn message(args: ExportArgs, requested_by: Option<String>, request_id: Option<St
     }
 }
 
+/// AWS settings, if anything will use them. Looking for a region and credentials takes seconds where there are none, and a
+/// database and a folder need neither.
+async fn aws_for_database(needed_besides: bool) -> SdkConfig {
+    if needed_besides || std::env::var_os("DOWNPIPE_DATABASE_SECRET").is_some() {
+        downpipe_aws::load_config().await
+    } else {
+        SdkConfig::builder().build()
+    }
+}
+
 /// The database that the environment names.
 fn database(aws: &SdkConfig) -> Result<Database<SecretLogin>, CliError> {
     let config = from_env(|env| env.database())?;

@@ -24,7 +24,8 @@ use crate::progress::ProgressLine;
 const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) async fn run(args: RunArgs, json: bool) -> Result<(), CliError> {
-    let aws = downpipe_aws::load_config().await;
+    let needs_aws = matches!(args.to, Target::S3 { .. }) || args.catalog.is_in_s3();
+    let aws = super::aws_for_database(needs_aws).await;
     let source = MySqlSource::new(super::database(&aws)?);
     let catalog = super::catalog(&args.catalog, &aws).await?;
     let message = super::message(args.export, None, Some(super::fresh_key()));

@@ -18,7 +18,7 @@ use crate::sql::SqlTemplate;
 
 /// The placeholder that holds who asked.
 pub(crate) const REQUESTED_BY: &str = "requested_by";
-/// The placeholder that holds the resume key of the last row written.
+/// The placeholder that holds the resume key to go on after: so far always [`Resume::start`].
 pub(crate) const AFTER: &str = "after";
 
 /// What may be exported, checked once and for all.
@@ -49,7 +49,7 @@ pub struct Definition {
 /// How an export goes on after a stop: its SQL filters on `:after` and orders by this unique column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
-    /// The column, ascending and unique.
+    /// The column, ascending and unique: what a checkpoint will remember.
     pub column: String,
     /// What `:after` is at the beginning: less than every key.
     pub start: Value,

@@ -1,6 +1,6 @@
 //! What the file is like: profile, format, compression, name, and how long it is kept.
 
-use downpipe_format::Profile;
+use downpipe_format::{Profile, UnknownName};
 
 /// A definition's `[output]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +32,12 @@ macro_rules! named_choice {
         }
 
         impl std::str::FromStr for $type {
-            type Err = String;
+            type Err = UnknownName;
 
             fn from_str(name: &str) -> Result<Self, Self::Err> {
-                Self::ALL.iter().copied().find(|choice| choice.as_str() == name).ok_or_else(|| {
-                    let names: Vec<&str> = Self::ALL.iter().map(|choice| choice.as_str()).collect();
-                    format!("expected one of {}, got {name:?}", names.join(", "))
+                Self::ALL.iter().copied().find(|choice| choice.as_str() == name).ok_or_else(|| UnknownName {
+                    allowed: Self::ALL.iter().map(|choice| choice.as_str()).collect(),
+                    actual: name.to_owned(),
                 })
             }
         }

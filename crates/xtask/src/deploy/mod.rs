@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use self::package::package;
+pub use self::package::{Effort, package};
 use crate::{aws_cli::AwsCli, stack::StackEnv, workspace};
 
 /// What is deployed, and under which name.

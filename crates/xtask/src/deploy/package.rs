@@ -12,10 +12,19 @@ use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 /// The folder of the definitions in the zip; the template's default for `Catalog`.
 const CATALOG: &str = "exports";
 
+/// How hard to compress: deflate's levels.
+#[derive(Clone, Copy, Debug)]
+pub enum Effort {
+    /// For the local stack: a bootstrap with debug information is large, and its way is short.
+    Fast = 1,
+    /// For Lambda, which fetches the package at every cold start.
+    Best = 9,
+}
+
 /// Writes a zip with `bootstrap` at its root and the definitions of the folder `exports` beside it.
 ///
 /// The same content gives the same bytes, so that a hash of the zip says whether there is anything to deploy.
-pub fn package(bootstrap: &Path, exports: &Path, zip: &Path) -> Result<()> {
+pub fn package(bootstrap: &Path, exports: &Path, zip: &Path, effort: Effort) -> Result<()> {
     let write = || -> Result<()> {
         if let Some(parent) = zip.parent() {
             fs::create_dir_all(parent)?;
@@ -23,10 +32,10 @@ pub fn package(bootstrap: &Path, exports: &Path, zip: &Path) -> Result<()> {
         // Under another name until it is whole: others may be about to deploy the one that is there.
         let partial = zip.with_extension(format!("{}.partial", std::process::id()));
         let mut writer = ZipWriter::new(BufWriter::new(File::create(&partial)?));
-        add(&mut writer, "bootstrap", bootstrap, 0o755)?;
+        add(&mut writer, "bootstrap", bootstrap, 0o755, effort)?;
         for definition in definitions(exports)? {
             let name = definition.file_name().unwrap_or_default().to_string_lossy();
-            add(&mut writer, &format!("{CATALOG}/{name}"), &definition, 0o644)?;
+            add(&mut writer, &format!("{CATALOG}/{name}"), &definition, 0o644, effort)?;
         }
         writer.finish()?.flush()?;
         Ok(fs::rename(&partial, zip)?)
@@ -44,12 +53,17 @@ fn definitions(exports: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn add(writer: &mut ZipWriter<BufWriter<File>>, name: &str, file: &Path, mode: u32) -> Result<()> {
+fn add(
+    writer: &mut ZipWriter<BufWriter<File>>,
+    name: &str,
+    file: &Path,
+    mode: u32,
+    effort: Effort,
+) -> Result<()> {
     let content = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
-        // The fastest: a bootstrap with debug information is large, and the way to the stack is short.
-        .compression_level(Some(1))
+        .compression_level(Some(effort as i64))
         .last_modified_time(DateTime::DEFAULT)
         .unix_permissions(mode);
     writer.start_file(name, options)?;
@@ -73,9 +87,9 @@ mod tests {
         }
         fs::write(&bootstrap, "program").unwrap();
         let (one, two) = (dir.path().join("one/worker.zip"), dir.path().join("two.zip"));
-        package(&bootstrap, &exports, &one).unwrap();
+        package(&bootstrap, &exports, &one, Effort::Fast).unwrap();
         File::options().append(true).open(&bootstrap).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
-        package(&bootstrap, &exports, &two).unwrap();
+        package(&bootstrap, &exports, &two, Effort::Fast).unwrap();
         assert_eq!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
 
         let mut archive = ZipArchive::new(File::open(&one).unwrap()).unwrap();
@@ -94,7 +108,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("bootstrap"), "program").unwrap();
         let err =
-            package(&dir.path().join("bootstrap"), dir.path(), &dir.path().join("worker.zip")).unwrap_err();
+            package(&dir.path().join("bootstrap"), dir.path(), &dir.path().join("worker.zip"), Effort::Best)
+                .unwrap_err();
         assert!(format!("{err:#}").ends_with("holds no definition"), "{err:#}");
     }
 }
