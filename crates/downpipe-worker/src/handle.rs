@@ -99,8 +99,7 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
         let id = match (&job, &message) {
             (Some(job), _) => job.id.clone(),
             (None, Ok(Message::Continue(id))) => id.clone(),
-            // NewJob::of gives a job for everything but a continuation.
-            (None, _) => return Outcome::Done,
+            (None, _) => unreachable!("everything but a continuation becomes a job"),
         };
         let span = tracing::info_span!("job", job_id = %id, message_id = delivery.message_id);
         async {

@@ -22,6 +22,8 @@ pub enum StoreFault {
     Part(u32),
     /// [`Upload::complete`](crate::store::Upload::complete) does not answer, and nothing is at the key.
     Complete,
+    /// The file is put or completed, and the answer is lost.
+    Answer,
     /// [`ObjectStore::put_receipt`] does not answer.
     PutReceipt,
     /// [`ObjectStore::clear`] does not answer.
@@ -146,7 +148,8 @@ impl ObjectStore for MemoryStore {
 
     async fn put(&self, object: &NewObject, body: Bytes, total: Total) -> Result<(), StoreError> {
         self.reach(StoreFault::Put, "putting the file")?;
-        lock(&self.state).store(object, vec![body], total)
+        lock(&self.state).store(object, vec![body], total)?;
+        self.reach(StoreFault::Answer, "putting the file")
     }
 
     async fn begin(&self, object: &NewObject) -> Result<Self::Upload, StoreError> {

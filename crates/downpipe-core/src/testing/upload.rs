@@ -70,7 +70,7 @@ impl Upload for MemoryUpload {
         }
         state.store(&self.object, arrived.into_values().collect(), total)?;
         state.uploads.remove(&self.id);
-        Ok(())
+        self.store.reach(StoreFault::Answer, "completing the upload")
     }
 
     async fn abort(&self) -> Result<(), StoreError> {

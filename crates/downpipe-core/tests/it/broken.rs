@@ -146,6 +146,17 @@ async fn a_file_without_its_receipt_does_not_stay() {
     }
 }
 
+/// The file may be complete when its export has failed: on the last attempt there would be nobody to clear it away.
+#[tokio::test]
+async fn a_file_whose_completion_was_never_confirmed_does_not_stay() {
+    for source in [small(), large()] {
+        let bench = Bench::failing(StoreFault::Answer);
+        let error = bench.export(&source).await.unwrap_err();
+        assert!(matches!(error, ExportError::Store(StoreError::Unavailable { .. })), "{error:?}");
+        bench.assert_nothing_left();
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_is_taken_is_left_alone() {
     let owner = Bench::new();
