@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::{
-    stack::{self, Paths},
+    stack::{self, Paths, Purpose},
     test::{self, TestOptions},
 };
 
@@ -81,7 +81,7 @@ fn run_stack(command: &Stack) -> Result<bool> {
     let paths = Paths::of_workspace();
     match command {
         Stack::Up => {
-            stack::up(&paths)?;
+            stack::up(&paths, Purpose::Tests)?;
             print!("{}", stack::status(&paths)?);
             println!("\nTo use it from a shell:  . {}", paths.env_file().display());
         }

@@ -6,14 +6,18 @@ use anyhow::{Result, anyhow};
 
 use crate::{
     cargo::{self, Executables},
-    stack::{self, Paths, StackEnv, Steps},
+    stack::{self, Paths, Purpose, StackEnv, Steps},
 };
 
 /// Brings the stack up while cargo builds with these arguments: neither needs the other.
-pub(crate) fn stack_and_build(paths: &Paths, args: &[&str]) -> Result<(StackEnv, Executables)> {
+pub(crate) fn stack_and_build(
+    paths: &Paths,
+    purpose: Purpose,
+    args: &[&str],
+) -> Result<(StackEnv, Executables)> {
     let steps = Steps::start();
     let (env, built) = thread::scope(|scope| {
-        let env = scope.spawn(|| stack::up(paths));
+        let env = scope.spawn(|| stack::up(paths, purpose));
         let built = cargo::build(args, &steps);
         (env.join(), built)
     });

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::{
     cargo,
     prepare::stack_and_build,
-    stack::{self, Paths},
+    stack::{self, Paths, Purpose},
 };
 
 /// What to test.
@@ -49,7 +49,8 @@ pub fn run(options: TestOptions<'_>) -> Result<bool> {
 
 fn on_stack(paths: &Paths, args: &[String]) -> Result<bool> {
     // A build of its own: built together with the tests, it would be given the fakes of the feature `testing`.
-    let (env, built) = stack_and_build(paths, &["-p", "downpipe-worker", "-p", "downpipe-cli", "--bins"])?;
+    let (env, built) =
+        stack_and_build(paths, Purpose::Tests, &["-p", "downpipe-worker", "-p", "downpipe-cli", "--bins"])?;
     let mut command = cargo::command();
     let bootstrap = built.path("bootstrap")?;
     env.apply_to(&mut command).env("DOWNPIPE_TEST_BOOTSTRAP", bootstrap);

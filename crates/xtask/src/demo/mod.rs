@@ -24,7 +24,7 @@ use crate::{
     deploy::{self, DeployOptions, Deployment, Effort},
     prepare::stack_and_build,
     sample::{self, Loaded},
-    stack::{Paths, StackEnv},
+    stack::{Paths, Purpose, StackEnv},
     workspace,
 };
 
@@ -70,7 +70,7 @@ fn prepare(console: &mut Console) -> Result<(StackEnv, Executables)> {
     console.command(&["cargo", "xtask", "stack", "up"]);
     console.command(&[&["cargo", "build"], &BUILD[..]].concat());
     console.say("\nThe first time takes minutes, as everything is installed and compiled; later it is a matter of seconds.\n");
-    stack_and_build(&Paths::of_workspace(), &BUILD)
+    stack_and_build(&Paths::of_workspace(), Purpose::Demo, &BUILD)
 }
 
 fn load_sample(console: &mut Console, env: &StackEnv) -> Result<()> {

@@ -31,6 +31,15 @@ pub struct StackEnv {
     pub localstack_endpoint_url: String,
     /// The folder with `aws` and `cfn-lint`.
     pub bin: PathBuf,
+    /// None when the stack was brought up for the demo only.
+    pub for_tests: Option<ForTests>,
+}
+
+/// What only the tests need.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ForTests {
+    /// A Python that has the libraries with which files are read back.
+    pub python: PathBuf,
 }
 
 impl StackEnv {
@@ -55,8 +64,8 @@ impl StackEnv {
     }
 
     /// The variables of the `env` file, for processes that are to use the stack.
-    pub fn vars(&self) -> [(&'static str, String); 8] {
-        [
+    pub fn vars(&self) -> Vec<(&'static str, String)> {
+        let mut vars = vec![
             ("DATABASE_URL", self.database_url.clone()),
             ("AWS_ENDPOINT_URL", self.aws_endpoint_url.clone()),
             ("LOCALSTACK_ENDPOINT_URL", self.localstack_endpoint_url.clone()),
@@ -65,7 +74,11 @@ impl StackEnv {
             ("AWS_REGION", REGION.to_owned()),
             ("AWS_DEFAULT_REGION", REGION.to_owned()),
             ("DOWNPIPE_STACK_BIN", self.bin.to_string_lossy().into_owned()),
-        ]
+        ];
+        if let Some(ForTests { python }) = &self.for_tests {
+            vars.push(("DOWNPIPE_STACK_PYTHON", python.to_string_lossy().into_owned()));
+        }
+        vars
     }
 
     /// Makes a command use the stack, and nothing of the person who happens to run it: not their profile, not their
@@ -83,12 +96,19 @@ impl StackEnv {
             .env("no_proxy", "127.0.0.1,localhost")
     }
 
-    pub(super) fn new(paths: &Paths, database_url: String, ministack: u16, localstack: u16) -> Self {
+    pub(super) fn new(
+        paths: &Paths,
+        database_url: String,
+        ministack: u16,
+        localstack: u16,
+        for_tests: Option<ForTests>,
+    ) -> Self {
         Self {
             database_url,
             aws_endpoint_url: format!("http://{}", address(ministack)),
             localstack_endpoint_url: format!("http://{}", address(localstack)),
             bin: paths.bin(),
+            for_tests,
         }
     }
 
@@ -105,8 +125,9 @@ impl StackEnv {
     }
 
     fn to_shell(&self) -> String {
-        let lines = self.vars().map(|(name, value)| format!("export {name}={}\n", quote(&value)));
-        format!("# Written by `cargo xtask stack up`. Use it with `. target/stack/env`.\n{}", lines.concat())
+        let vars = self.vars().into_iter();
+        let lines: String = vars.map(|(name, value)| format!("export {name}={}\n", quote(&value))).collect();
+        format!("# Written by `cargo xtask stack up`. Use it with `. target/stack/env`.\n{lines}")
     }
 
     fn from_shell(text: &str) -> Result<Self> {
@@ -116,12 +137,14 @@ impl StackEnv {
             let Some((name, value)) = assignment else { bail!("not an assignment: {line}") };
             vars.insert(name, unquote(value).with_context(|| format!("{name} is not quoted as expected"))?);
         }
+        let for_tests = vars.remove("DOWNPIPE_STACK_PYTHON").map(|python| ForTests { python: python.into() });
         let mut take = |name| vars.remove(name).with_context(|| format!("{name} is missing"));
         Ok(Self {
             database_url: take("DATABASE_URL")?,
             aws_endpoint_url: take("AWS_ENDPOINT_URL")?,
             localstack_endpoint_url: take("LOCALSTACK_ENDPOINT_URL")?,
             bin: take("DOWNPIPE_STACK_BIN")?.into(),
+            for_tests,
         })
     }
 }
@@ -159,6 +182,7 @@ mod tests {
             aws_endpoint_url: "http://127.0.0.1:4566".into(),
             localstack_endpoint_url: "http://127.0.0.1:4567".into(),
             bin: "/with space/and 'quotes'/bin".into(),
+            for_tests: Some(ForTests { python: "/with space/python".into() }),
         }
     }
 
@@ -166,8 +190,10 @@ mod tests {
     fn the_file_reads_back_as_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::under(dir.path());
-        awkward().save(&paths).unwrap();
-        assert_eq!(StackEnv::read(&paths).unwrap(), awkward());
+        for env in [awkward(), StackEnv { for_tests: None, ..awkward() }] {
+            env.save(&paths).unwrap();
+            assert_eq!(StackEnv::read(&paths).unwrap(), env);
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod part;
 mod paths;
 mod port;
 mod process;
+mod readers;
 mod record;
 mod status;
 mod step;
@@ -35,33 +36,44 @@ use self::{
     mysql::{External, MySql},
     part::Part,
 };
+pub(crate) use self::{env::quote, step::Steps};
 pub use self::{
-    env::StackEnv,
+    env::{ForTests, StackEnv},
     paths::Paths,
     status::{PartStatus, State, Status},
 };
-pub(crate) use self::{env::quote, step::Steps};
 
-/// Brings the whole stack up and says how to reach it.
+/// What the stack is wanted for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// The servers that Downpipe itself needs.
+    Demo,
+    /// Also what only the tests need: programs that read its files back.
+    Tests,
+}
+
+/// Brings the stack up and says how to reach it.
 ///
 /// A part that cannot be started does not stop the others, so the next call has less to do; the error names
 /// every part that failed.
-pub fn up(paths: &Paths) -> Result<StackEnv> {
+pub fn up(paths: &Paths, purpose: Purpose) -> Result<StackEnv> {
     let _lock = StackLock::acquire(paths)?;
     let steps = Steps::start();
-    let (database, ministack, localstack) = thread::scope(|scope| {
+    let (database, ministack, localstack, for_tests) = thread::scope(|scope| {
         let database = scope.spawn(|| database_url(paths, &steps));
         let ministack = scope.spawn(|| part::bring_up(&MiniStack, paths, &steps));
         let localstack = scope.spawn(|| part::bring_up(&LocalStack, paths, &steps));
-        (joined(database), joined(ministack), joined(localstack))
+        let for_tests = scope.spawn(|| for_tests(paths, &steps, purpose));
+        (joined(database), joined(ministack), joined(localstack), joined(for_tests))
     });
 
-    let failures: Vec<String> =
-        [database.as_ref().err(), ministack.as_ref().err(), localstack.as_ref().err()]
-            .into_iter()
-            .flatten()
-            .map(|err| format!("{err:#}"))
-            .collect();
+    let errors = [
+        database.as_ref().err(),
+        ministack.as_ref().err(),
+        localstack.as_ref().err(),
+        for_tests.as_ref().err(),
+    ];
+    let failures: Vec<String> = errors.into_iter().flatten().map(|err| format!("{err:#}")).collect();
     if !failures.is_empty() {
         // What an earlier start wrote there is not true any more.
         install::remove_file(&paths.env_file())?;
@@ -69,7 +81,7 @@ pub fn up(paths: &Paths) -> Result<StackEnv> {
     }
 
     tools::install(paths)?;
-    let env = StackEnv::new(paths, database?, ministack?, localstack?);
+    let env = StackEnv::new(paths, database?, ministack?, localstack?, for_tests?);
     env.save(paths)?;
     Ok(env)
 }
@@ -121,6 +133,14 @@ fn database_url(paths: &Paths, steps: &Steps) -> Result<String> {
     external.check().with_context(|| format!("{} is set, but nothing answers there", mysql::URL_VARIABLE))?;
     steps.say(MySql.name(), "uses the given server");
     Ok(external.url)
+}
+
+fn for_tests(paths: &Paths, steps: &Steps, purpose: Purpose) -> Result<Option<ForTests>> {
+    match purpose {
+        // What the tests use may be there from an earlier time, and stays usable.
+        Purpose::Demo => Ok(StackEnv::read(paths).ok().and_then(|env| env.for_tests)),
+        Purpose::Tests => Ok(Some(ForTests { python: readers::ensure(paths, steps)? })),
+    }
 }
 
 fn stop_all(paths: &Paths) -> Result<()> {

@@ -101,6 +101,7 @@ mod tests {
     fn requirements_are_pinned() {
         for list in [
             include_str!("../../requirements/ministack.txt"),
+            include_str!("../../requirements/readers.txt"),
             include_str!("../../requirements/localstack-4.12.0.txt"),
         ] {
             assert!(list.lines().all(|line| line.split("==").filter(|half| !half.is_empty()).count() == 2));
