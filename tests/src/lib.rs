@@ -8,6 +8,7 @@
 pub mod aws;
 pub mod database;
 pub mod deployment;
+pub mod readers;
 pub mod rows;
 
 use std::sync::LazyLock;

@@ -11,4 +11,5 @@ mod infra;
 mod mysql_ledger;
 mod mysql_rows;
 mod mysql_source;
+mod readers;
 mod s3_store;
