@@ -11,7 +11,12 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{install, mysql::External, part::address, paths::Paths};
+use super::{
+    database::{External, Server},
+    install,
+    part::address,
+    paths::Paths,
+};
 
 pub(super) const ACCESS_KEY: &str = "test";
 pub(super) const SECRET_KEY: &str = "test";
@@ -38,6 +43,8 @@ pub struct StackEnv {
 /// What only the tests need.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ForTests {
+    /// As [`StackEnv::database_url`], of a MariaDB server.
+    pub mariadb_url: String,
     /// A Python that has the libraries with which files are read back.
     pub python: PathBuf,
 }
@@ -46,11 +53,23 @@ impl StackEnv {
     /// Reads what `up` wrote, and makes sure that somebody is at home at each address.
     pub fn load(paths: &Paths) -> Result<Self> {
         let env = Self::read(paths)?;
-        let database = External::parse(&env.database_url)?.address;
-        for address in [&database, host(&env.aws_endpoint_url), host(&env.localstack_endpoint_url)] {
+        let mut addresses =
+            [&env.aws_endpoint_url, &env.localstack_endpoint_url].map(|url| host(url).to_owned()).to_vec();
+        for url in [Server::MySql, Server::MariaDb].into_iter().filter_map(|server| env.url(server)) {
+            addresses.push(External::parse(url)?.address);
+        }
+        for address in &addresses {
             ensure!(accepts_connections(address), "nobody answers at {address}; {NOT_UP}");
         }
         Ok(env)
+    }
+
+    /// How to reach a server; MariaDB is there only for the tests.
+    pub fn url(&self, server: Server) -> Option<&str> {
+        match server {
+            Server::MySql => Some(&self.database_url),
+            Server::MariaDb => self.for_tests.as_ref().map(|for_tests| for_tests.mariadb_url.as_str()),
+        }
     }
 
     /// The AWS CLI, version 1, speaking to `AWS_ENDPOINT_URL` when that is set.
@@ -75,7 +94,8 @@ impl StackEnv {
             ("AWS_DEFAULT_REGION", REGION.to_owned()),
             ("DOWNPIPE_STACK_BIN", self.bin.to_string_lossy().into_owned()),
         ];
-        if let Some(ForTests { python }) = &self.for_tests {
+        if let Some(ForTests { mariadb_url, python }) = &self.for_tests {
+            vars.push(("DOWNPIPE_STACK_MARIADB_URL", mariadb_url.clone()));
             vars.push(("DOWNPIPE_STACK_PYTHON", python.to_string_lossy().into_owned()));
         }
         vars
@@ -137,7 +157,10 @@ impl StackEnv {
             let Some((name, value)) = assignment else { bail!("not an assignment: {line}") };
             vars.insert(name, unquote(value).with_context(|| format!("{name} is not quoted as expected"))?);
         }
-        let for_tests = vars.remove("DOWNPIPE_STACK_PYTHON").map(|python| ForTests { python: python.into() });
+        let for_tests = vars
+            .remove("DOWNPIPE_STACK_MARIADB_URL")
+            .zip(vars.remove("DOWNPIPE_STACK_PYTHON"))
+            .map(|(mariadb_url, python)| ForTests { mariadb_url, python: python.into() });
         let mut take = |name| vars.remove(name).with_context(|| format!("{name} is missing"));
         Ok(Self {
             database_url: take("DATABASE_URL")?,
@@ -182,7 +205,10 @@ mod tests {
             aws_endpoint_url: "http://127.0.0.1:4566".into(),
             localstack_endpoint_url: "http://127.0.0.1:4567".into(),
             bin: "/with space/and 'quotes'/bin".into(),
-            for_tests: Some(ForTests { python: "/with space/python".into() }),
+            for_tests: Some(ForTests {
+                mariadb_url: "mysql://u:p@127.0.0.1:3307".into(),
+                python: "/with space/python".into(),
+            }),
         }
     }
 

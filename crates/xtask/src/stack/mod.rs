@@ -1,4 +1,5 @@
-//! The local stack: a real MySQL, and two stand-ins for AWS, without Docker and without root where possible.
+//! The local stack: a real MySQL, two stand-ins for AWS, and for the tests a real MariaDB, without Docker and
+//! without root where possible.
 //!
 //! Two stand-ins, because neither is enough alone: MiniStack runs Lambda functions natively and deploys SAM
 //! templates; LocalStack delivers SNS e-mail to a mailbox that can be read, and checks S3 checksums as AWS
@@ -9,12 +10,12 @@
 
 mod apt;
 mod aws;
+mod database;
 mod env;
 mod health;
 mod install;
 mod lock;
 mod log;
-mod mysql;
 mod part;
 mod paths;
 mod port;
@@ -32,23 +33,24 @@ use anyhow::{Context, Result, anyhow};
 
 use self::{
     aws::{LocalStack, MiniStack},
+    database::External,
     lock::StackLock,
-    mysql::{External, MySql},
     part::Part,
 };
-pub(crate) use self::{env::quote, step::Steps};
 pub use self::{
+    database::{Client, Server},
     env::{ForTests, StackEnv},
     paths::Paths,
     status::{PartStatus, State, Status},
 };
+pub(crate) use self::{env::quote, step::Steps};
 
 /// What the stack is wanted for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Purpose {
     /// The servers that Downpipe itself needs.
     Demo,
-    /// Also what only the tests need: programs that read its files back.
+    /// Also what only the tests need: MariaDB, and programs that read files back.
     Tests,
 }
 
@@ -60,7 +62,7 @@ pub fn up(paths: &Paths, purpose: Purpose) -> Result<StackEnv> {
     let _lock = StackLock::acquire(paths)?;
     let steps = Steps::start();
     let (database, ministack, localstack, for_tests) = thread::scope(|scope| {
-        let database = scope.spawn(|| database_url(paths, &steps));
+        let database = scope.spawn(|| database_url(Server::MySql, paths, &steps));
         let ministack = scope.spawn(|| part::bring_up(&MiniStack, paths, &steps));
         let localstack = scope.spawn(|| part::bring_up(&LocalStack, paths, &steps));
         let for_tests = scope.spawn(|| for_tests(paths, &steps, purpose));
@@ -104,7 +106,8 @@ pub fn down(paths: &Paths) -> Result<()> {
 pub fn purge(paths: &Paths) -> Result<()> {
     let _lock = StackLock::acquire(paths)?;
     stop_all(paths)?;
-    for dir in mysql::data_dirs(paths).into_iter().chain([paths.run(), paths.logs(), paths.state()]) {
+    let databases = [Server::MySql, Server::MariaDb].map(|server| server.data_dirs(paths));
+    for dir in databases.into_iter().flatten().chain([paths.run(), paths.logs(), paths.state()]) {
         install::remove_dir(&dir)?;
     }
     Ok(())
@@ -112,34 +115,56 @@ pub fn purge(paths: &Paths) -> Result<()> {
 
 /// Says what is running now. Starts nothing and waits for nobody.
 pub fn status(paths: &Paths) -> Result<Status> {
-    let database = match External::from_env()? {
-        Some(external) => status::of_external(&external),
-        None => match StackEnv::read(paths).ok().filter(|_| !record::exists(paths, MySql.name())) {
-            Some(env) => status::of_external(&External::parse(&env.database_url)?),
-            None => status::of_part(&MySql, paths)?,
-        },
-    };
-    Ok(Status::new([database, status::of_part(&MiniStack, paths)?, status::of_part(&LocalStack, paths)?]))
+    Ok(Status::new([
+        database_status(Server::MySql, paths)?,
+        status::of_part(&MiniStack, paths)?,
+        status::of_part(&LocalStack, paths)?,
+        database_status(Server::MariaDb, paths)?,
+    ]))
 }
 
-fn database_url(paths: &Paths, steps: &Steps) -> Result<String> {
-    let Some(external) = External::from_env()? else {
-        let port = part::bring_up(&MySql, paths, steps)?;
-        return Ok(mysql::url(port));
+fn database_status(server: Server, paths: &Paths) -> Result<PartStatus> {
+    let external = match External::from_env(server)? {
+        None if !record::exists(paths, server.name()) => {
+            let env = StackEnv::read(paths).ok();
+            let url = env.as_ref().and_then(|env| env.url(server));
+            url.map(External::parse).transpose()?
+        }
+        given => given,
+    };
+    match external {
+        Some(external) => Ok(status::of_external(server, &external)),
+        None => status::of_part(&server, paths),
+    }
+}
+
+fn database_url(server: Server, paths: &Paths, steps: &Steps) -> Result<String> {
+    let Some(external) = External::from_env(server)? else {
+        return Ok(Server::url(part::bring_up(&server, paths, steps)?));
     };
     // Two databases would leave it unclear which one a test has seen.
-    part::take_down(&MySql, paths, steps)?;
-    record::forget(paths, MySql.name())?;
-    external.check().with_context(|| format!("{} is set, but nothing answers there", mysql::URL_VARIABLE))?;
-    steps.say(MySql.name(), "uses the given server");
+    part::take_down(&server, paths, steps)?;
+    record::forget(paths, server.name())?;
+    external
+        .check(server)
+        .with_context(|| format!("{} is set, but no such server answers there", server.url_variable()))?;
+    steps.say(server.name(), "uses the given server");
     Ok(external.url)
 }
 
 fn for_tests(paths: &Paths, steps: &Steps, purpose: Purpose) -> Result<Option<ForTests>> {
-    match purpose {
+    if purpose == Purpose::Demo {
         // What the tests use may be there from an earlier time, and stays usable.
-        Purpose::Demo => Ok(StackEnv::read(paths).ok().and_then(|env| env.for_tests)),
-        Purpose::Tests => Ok(Some(ForTests { python: readers::ensure(paths, steps)? })),
+        return Ok(StackEnv::read(paths).ok().and_then(|env| env.for_tests));
+    }
+    let (mariadb_url, python) = thread::scope(|scope| {
+        let mariadb = scope.spawn(|| database_url(Server::MariaDb, paths, steps));
+        let readers = scope.spawn(|| readers::ensure(paths, steps));
+        (joined(mariadb), joined(readers))
+    });
+    match (mariadb_url, python) {
+        (Err(mariadb), Err(readers)) => Err(anyhow!("{mariadb:#}\n\n{readers:#}")),
+        (mariadb_url, python) => Ok(Some(ForTests { mariadb_url: mariadb_url?, python: python? })),
     }
 }
 
@@ -148,7 +173,7 @@ fn stop_all(paths: &Paths) -> Result<()> {
     // The env file goes first: who reads it must not be sent to servers that are about to stop.
     install::remove_file(&paths.env_file())?;
     thread::scope(|scope| {
-        let parts: [&dyn Part; 3] = [&MySql, &MiniStack, &LocalStack];
+        let parts: [&dyn Part; 4] = [&Server::MySql, &MiniStack, &LocalStack, &Server::MariaDb];
         let stopping = parts.map(|part| {
             let steps = &steps;
             scope.spawn(move || part::take_down(part, paths, steps))

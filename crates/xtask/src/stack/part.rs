@@ -50,7 +50,7 @@ pub(super) fn bring_up(part: &dyn Part, paths: &Paths, steps: &Steps) -> Result<
             // needs.
             process::stop(process, paths.stack())?;
         }
-        // Before the installation, so that the three ports are taken at the same time and differ.
+        // Before the installation, so that the ports are taken at the same time and differ.
         let reservation = Reservation::new(record.port)?;
         part.install(paths, steps)?;
         start(part, paths, steps, reservation, &mut record)

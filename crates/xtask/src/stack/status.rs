@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf};
 use anyhow::Result;
 
 use super::{
-    mysql::{External, MySql},
+    database::{External, Server},
     part::{Part, address},
     paths::Paths,
     record::Record,
@@ -14,8 +14,8 @@ use super::{
 /// The state of all parts.
 #[derive(Debug)]
 pub struct Status {
-    /// In a fixed order: database, MiniStack, LocalStack.
-    pub parts: [PartStatus; 3],
+    /// In a fixed order: MySQL, MiniStack, LocalStack, MariaDB.
+    pub parts: [PartStatus; 4],
 }
 
 /// The state of one part.
@@ -50,7 +50,7 @@ impl Status {
         self.parts.iter().all(|part| part.state == State::Healthy)
     }
 
-    pub(super) fn new(parts: [PartStatus; 3]) -> Self {
+    pub(super) fn new(parts: [PartStatus; 4]) -> Self {
         Self { parts }
     }
 }
@@ -91,9 +91,9 @@ pub(super) fn of_part(part: &dyn Part, paths: &Paths) -> Result<PartStatus> {
     Ok(PartStatus { name: part.name(), state, address, pid: process.map(|process| process.pid), log })
 }
 
-pub(super) fn of_external(external: &External) -> PartStatus {
-    let state = if external.check().is_ok() { State::Healthy } else { State::Unhealthy };
-    PartStatus { name: MySql.name(), state, address: Some(external.address.clone()), pid: None, log: None }
+pub(super) fn of_external(server: Server, external: &External) -> PartStatus {
+    let state = if external.check(server).is_ok() { State::Healthy } else { State::Unhealthy };
+    PartStatus { name: server.name(), state, address: Some(external.address.clone()), pid: None, log: None }
 }
 
 #[cfg(test)]
@@ -111,6 +111,7 @@ mod tests {
                 part("mysql", State::Healthy),
                 part("ministack", state),
                 part("localstack", State::Healthy),
+                part("mariadb", State::Healthy),
             ])
         };
         assert!(with(State::Healthy).all_healthy());
@@ -124,9 +125,10 @@ mod tests {
             part("mysql", State::Healthy),
             part("a", State::Stopped),
             part("b", State::Unhealthy),
+            part("c", State::Healthy),
         ]);
         let table = status.to_string();
-        assert_eq!(table.lines().count(), 4);
+        assert_eq!(table.lines().count(), 5);
         assert!(table.contains("mysql       healthy    127.0.0.1:3306         42       -\n"), "{table}");
     }
 }

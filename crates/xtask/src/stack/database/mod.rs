@@ -1,7 +1,9 @@
-//! A real MySQL server: a given one, the machine's own, or one in a small Debian root of its own.
+//! Real database servers: given ones, the machine's own, or each in a small Debian root of its own.
 
+mod client;
 mod external;
 mod home;
+mod product;
 
 use std::{
     ffi::OsString,
@@ -12,7 +14,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
-pub(super) use self::external::{External, URL_VARIABLE};
+pub use self::client::Client;
+pub(super) use self::external::External;
 use self::home::Home;
 use super::{
     health, install,
@@ -27,26 +30,38 @@ const USER: &str = "downpipe";
 const PASSWORD: &str = "downpipe";
 const READY: &str = "ready for connections";
 
-/// The stack's own server.
-pub(super) struct MySql;
-
-/// How to reach the stack's own server; without a database, as tests create theirs.
-pub(super) fn url(port: u16) -> String {
-    format!("mysql://{USER}:{PASSWORD}@{}", address(port))
+/// A database server of the stack.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Server {
+    /// What Downpipe is made for.
+    MySql,
+    /// Its relative, for the tests.
+    MariaDb,
 }
 
-/// The folders that may hold databases.
-pub(super) fn data_dirs(paths: &Paths) -> Vec<PathBuf> {
-    home::all(paths).into_iter().map(|home| home.outside(home::DATA)).collect()
+impl Server {
+    /// How to reach the stack's own server; without a database, as tests create theirs.
+    pub(super) fn url(port: u16) -> String {
+        format!("mysql://{USER}:{PASSWORD}@{}", address(port))
+    }
+
+    /// The folders that may hold databases.
+    pub(super) fn data_dirs(self, paths: &Paths) -> [PathBuf; 2] {
+        home::all(self, paths).map(|home| home.outside(home::DATA))
+    }
+
+    pub(super) fn url_variable(self) -> &'static str {
+        self.product().url_variable
+    }
 }
 
-impl Part for MySql {
+impl Part for Server {
     fn name(&self) -> &'static str {
-        "mysql"
+        self.product().name
     }
 
     fn install(&self, paths: &Paths, steps: &Steps) -> Result<()> {
-        let home = Home::ensure(paths, steps)?;
+        let home = Home::ensure(*self, paths, steps)?;
         let data = home.outside(home::DATA);
         if !data.exists() {
             steps.say(self.name(), "prepares an empty data folder");
@@ -54,23 +69,23 @@ impl Part for MySql {
             // database.
             let partial = home.outside(home::PARTIAL_DATA);
             install::empty_dir(&partial)?;
-            let mut command = home.mysqld();
-            command.args(["--no-defaults", "--initialize-insecure"]).args(as_user());
+            let mut command = self.product().initialize(&home);
+            command.args(as_user());
             command.arg(option("--datadir", &home.inside(home::PARTIAL_DATA)));
-            install::run(&mut command, &paths.log("mysql-initialize"))?;
+            install::run(&mut command, &paths.log(&format!("{}-initialize", self.name())))?;
             fs::rename(&partial, &data).with_context(|| format!("cannot create {}", data.display()))?;
         }
         install::write_whole(&home.outside(home::INIT_FILE), INIT_FILE, 0o644)
     }
 
     fn command(&self, paths: &Paths, port: u16) -> Result<Command> {
-        let home = Home::find(paths)?;
-        let mut command = home.mysqld();
+        let home = Home::find(*self, paths)?;
+        let mut command = home.program(self.product().server);
         command.arg("--no-defaults").args(as_user());
         command.arg(option("--datadir", &home.inside(home::DATA)));
         command.arg(option("--init-file", &home.inside(home::INIT_FILE)));
         command.arg(format!("--port={port}"));
-        command.args(OPTIONS);
+        command.args(OPTIONS).args(self.product().options);
         Ok(command)
     }
 
@@ -92,7 +107,6 @@ const INIT_FILE: &str =
 
 const OPTIONS: &[&str] = &[
     "--bind-address=127.0.0.1",
-    "--mysqlx=OFF",
     // No socket: a path below `target` can be longer than a socket's name may be, and everybody uses the
     // port.
     "--socket=",
@@ -102,9 +116,6 @@ const OPTIONS: &[&str] = &[
     "--max-connections=500",
     "--max-allowed-packet=1G",
     "--local-infile=ON",
-    // The server neither reads nor writes other files; the compiled-in folder for that may not exist.
-    "--secure-file-priv=NULL",
-    "--innodb-buffer-pool-size=256M",
     // A crash of the machine may cost the last second; the databases are test data.
     "--innodb-flush-log-at-trx-commit=2",
 ];

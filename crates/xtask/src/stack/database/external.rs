@@ -1,13 +1,12 @@
-//! A MySQL server that somebody else runs, named by a URL.
+//! A server that somebody else runs, named by a URL.
 
 use std::env;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::Server;
 use crate::stack::health;
 
-/// Names a server to use in place of the stack's own.
-pub(in crate::stack) const URL_VARIABLE: &str = "DOWNPIPE_TEST_MYSQL_URL";
 const DEFAULT_PORT: u16 = 3306;
 
 /// A server given by its URL.
@@ -21,12 +20,13 @@ pub(in crate::stack) struct External {
 
 impl External {
     /// The server that the environment names, if it does.
-    pub(in crate::stack) fn from_env() -> Result<Option<Self>> {
-        match env::var(URL_VARIABLE) {
+    pub(in crate::stack) fn from_env(server: Server) -> Result<Option<Self>> {
+        let variable = server.url_variable();
+        match env::var(variable) {
             Ok(url) if !url.is_empty() => {
-                Self::parse(&url).map(Some).with_context(|| format!("{URL_VARIABLE} is not usable"))
+                Self::parse(&url).map(Some).with_context(|| format!("{variable} is not usable"))
             }
-            Err(env::VarError::NotUnicode(_)) => bail!("{URL_VARIABLE} is not valid UTF-8"),
+            Err(env::VarError::NotUnicode(_)) => bail!("{variable} is not valid UTF-8"),
             _ => Ok(None),
         }
     }
@@ -47,10 +47,11 @@ impl External {
         Ok(Self { url: format!("mysql://{authority}{query}"), address })
     }
 
-    /// Whether a MySQL server answers there.
-    pub(in crate::stack) fn check(&self) -> Result<()> {
+    /// Whether a server of this kind answers there.
+    pub(in crate::stack) fn check(&self, server: Server) -> Result<()> {
         let version = health::mysql_greeting(&self.address)?;
-        ensure!(!version.contains("MariaDB"), "{} is MariaDB {version}, expected MySQL", self.address);
+        let expected = server.product().title;
+        ensure!(server.is_meant_by(&version), "{} is version {version}, expected {expected}", self.address);
         Ok(())
     }
 }
