@@ -1,9 +1,15 @@
 //! A database of one's own.
 
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use downpipe_aws::SecretLogin;
 use downpipe_mysql::Database;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+pub use xtask::stack::Server;
+use xtask::stack::{Client, Paths};
 
 use crate::{STACK, unique};
 
@@ -14,14 +20,31 @@ pub struct TestDatabase {
     pub name: String,
     /// `mysql://user:password@host:port/name`
     pub url: String,
+    /// The server it is on.
+    pub server: Server,
+}
+
+/// What a client said of the rows it loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// `Records: 3  Deleted: 0  Skipped: 0  Warnings: 0`
+    pub counts: String,
+    /// `Warning (Code 1366): Incorrect integer value: …`
+    pub warnings: Vec<String>,
 }
 
 impl TestDatabase {
     /// An empty database.
     pub async fn create() -> Self {
+        Self::create_on(Server::MySql).await
+    }
+
+    /// An empty database on one of the servers.
+    pub async fn create_on(server: Server) -> Self {
         let name = unique("test").replace('-', "_");
-        execute(&STACK.database_url, &format!("CREATE DATABASE {name}")).await;
-        Self { url: format!("{}/{name}", STACK.database_url), name }
+        let url = url_of(server);
+        execute(url, &format!("CREATE DATABASE {name}")).await;
+        Self { url: format!("{url}/{name}"), name, server }
     }
 
     /// A database with the ledger's tables.
@@ -52,6 +75,28 @@ impl TestDatabase {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap()
     }
 
+    /// Runs a `LOAD DATA LOCAL INFILE` as people do, with the server's own client. In the statement, `{file}` stands for
+    /// the file's path and `{table}` for the table's name; what comes before it, such as a `SET`, is run too.
+    ///
+    /// # Errors
+    /// With the client's words, when the statement fails.
+    pub async fn load_data(&self, statement: &str, file: &Path, table: &str) -> Result<Loaded, String> {
+        let client = Client::find(&Paths::of_workspace(), self.server).unwrap();
+        // A client in a root of its own sees only what is in there.
+        let (outside, inside) = client.folder();
+        let folder = tempfile::tempdir_in(outside).unwrap();
+        let path = folder.path().join("file");
+        std::fs::copy(file, &path).unwrap();
+        let seen = inside.join(folder.path().file_name().unwrap()).join("file");
+        let sql = statement.replace("{file}", seen.to_str().unwrap()).replace("{table}", table);
+        let mut command = client.command(&self.url).unwrap();
+        let said = tokio::task::spawn_blocking(move || run_client(&mut command, &sql)).await.unwrap()?;
+        let counts = said.lines().find(|line| line.starts_with("Records: "));
+        let counts = counts.ok_or_else(|| format!("nothing was loaded: {said}"))?.trim_end().to_owned();
+        let is_warning = |line: &&str| line.starts_with("Warning (Code") || line.starts_with("Note (Code");
+        Ok(Loaded { counts, warnings: said.lines().filter(is_warning).map(str::to_owned).collect() })
+    }
+
     /// Ids of the connections on which a statement that contains this text is running.
     pub async fn running(&self, text: &str) -> Vec<u64> {
         self.connections("processlist_command IN ('Query', 'Execute') AND processlist_info LIKE ?", text)
@@ -80,13 +125,30 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {}", self.name);
+        let url = url_of(self.server);
         // The test's own runtime may be on its way out; this thread brings one along.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(execute(&STACK.database_url, &sql));
+            runtime.block_on(execute(url, &sql));
         });
         drop(dropping.join());
     }
+}
+
+/// How to reach a server, without a database.
+pub fn url_of(server: Server) -> &'static str {
+    STACK.url(server).expect("`cargo xtask stack up` starts MariaDB, too")
+}
+
+fn run_client(command: &mut Command, sql: &str) -> Result<String, String> {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Short enough for a pipe, whether the client reads it or not.
+    child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    if output.status.success() { Ok(said) } else { Err(said) }
 }
 
 async fn connect(url: &str) -> MySqlConnection {

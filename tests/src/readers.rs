@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use xtask::workspace;
 
-use crate::{STACK, unique};
+use crate::STACK;
 
 /// What a reader has read, or why it could not.
 pub type Read<T> = Result<T, String>;
@@ -314,7 +314,8 @@ pub struct Rendered {
     pub pages: Vec<PathBuf>,
 }
 
-/// Opens the file in `LibreOffice`, prints it, and shows the pages. `name` is what the pictures will be called.
+/// Opens the file in `LibreOffice`, prints it, and shows the pages. The pictures stay in a folder of this name, which no
+/// other test may use.
 ///
 /// # Errors
 /// When `LibreOffice` does not open it.
@@ -322,7 +323,8 @@ pub fn render(file: &Path, import: Import, name: &str) -> Read<Rendered> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let pdf = office(file, import, "pdf", folder.path())?;
     let text = run(Command::new("pdftotext").args(["-layout", "-enc", "UTF-8"]).arg(&pdf).arg("-"))?;
-    let pictures = workspace::path("target/readers").join(unique(name));
+    let pictures = workspace::path("target/readers").join(name);
+    drop(fs::remove_dir_all(&pictures));
     fs::create_dir_all(&pictures).map_err(|error| error.to_string())?;
     run(Command::new("pdftoppm").args(["-r", "60", "-png"]).arg(&pdf).arg(pictures.join("page")))?;
     Ok(Rendered { text: String::from_utf8_lossy(&text).into_owned(), pages: files_in(&pictures)? })

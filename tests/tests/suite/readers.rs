@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use downpipe_tests::STACK;
+use downpipe_tests::database::{Loaded, Server, TestDatabase};
 use downpipe_tests::readers::{
     Charset, Import, Kind, ParquetReader, XlsxReader, csv_with_duckdb, csv_with_python, gunzip,
     jsonl_with_duckdb, jsonl_with_python, parquet, parquet_layout, render, shown_in_office, unzip,
     unzip_list, unzstd, value, xlsx,
 };
+use sqlx::Row as _;
 use tempfile::TempDir;
 
 /// A file with this content.
@@ -327,4 +329,31 @@ fn an_office_opens_workbooks() {
     assert!(render(&path, Import::ByName, "office-xlsx").unwrap().text.contains("日本"));
     let wrong = file(&folder, "wrong.xlsx", b"PK\x03\x04 and then nothing that belongs here");
     assert!(shown_in_office(&wrong, Import::ByName).is_err());
+}
+
+const LOAD: &str = "LOAD DATA LOCAL INFILE '{file}' INTO TABLE {table} CHARACTER SET utf8mb4 \
+                    FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' LINES TERMINATED BY '\\n' IGNORE 1 LINES (id, name)";
+
+#[tokio::test]
+async fn clients_load_local_files() {
+    let folder = folder();
+    let good = file(&folder, "good.csv", "id,name\n1,\"日本, \"\"x\"\" 🚀\"\n2,\\N\n3,\"\"\n".as_bytes());
+    let bad = file(&folder, "bad.csv", b"id,name\nx,y\n");
+    for server in [Server::MySql, Server::MariaDb] {
+        let database = TestDatabase::create_on(server).await;
+        database.execute("CREATE TABLE t (id INT, name VARCHAR(20))").await;
+        let loaded = database.load_data(LOAD, &good, "t").await.unwrap();
+        let counts = "Records: 3  Deleted: 0  Skipped: 0  Warnings: 0".to_owned();
+        assert_eq!(loaded, Loaded { counts, warnings: Vec::new() }, "{server:?}");
+        let rows = database.query("SELECT HEX(name) FROM t ORDER BY id").await;
+        let names: Vec<Option<String>> = rows.iter().map(|row| row.get(0)).collect();
+        let first: String = "日本, \"x\" 🚀".bytes().map(|byte| format!("{byte:02X}")).collect();
+        assert_eq!(names, [Some(first), None, Some(String::new())], "{server:?}");
+
+        // LOCAL makes errors warnings.
+        let warned = database.load_data(LOAD, &bad, "t").await.unwrap();
+        assert!(warned.warnings[0].contains("Incorrect integer value: 'x'"), "{server:?}: {warned:?}");
+        let error = database.load_data(LOAD, &good, "nowhere").await.unwrap_err();
+        assert!(error.contains("1146"), "{server:?}: {error}");
+    }
 }
