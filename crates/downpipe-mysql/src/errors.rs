@@ -23,6 +23,8 @@ const ACCESS_DENIED_NO_PASSWORD: u16 = 1698;
 const TABLE_CHANGED: u16 = 1412;
 const NEEDS_REPREPARE: u16 = 1615;
 const EXECUTION_TIME_EXCEEDED: u16 = 3024;
+/// The same on MariaDB: <https://mariadb.com/kb/en/mariadb-error-codes/>
+const STATEMENT_TIMEOUT: u16 = 1969;
 const OFFLINE_MODE: u16 = 3032;
 const ACCOUNT_LOCKED: u16 = 3118;
 const SESSION_KILLED: u16 = 3169;
@@ -68,7 +70,7 @@ fn without_words(error: sqlx::Error) -> Box<dyn Error + Send + Sync> {
 /// An error while a query was read.
 pub(crate) fn of_query(error: sqlx::Error) -> SourceError {
     match number(&error) {
-        Some(EXECUTION_TIME_EXCEEDED) => SourceError::TimedOut,
+        Some(EXECUTION_TIME_EXCEEDED | STATEMENT_TIMEOUT) => SourceError::TimedOut,
         Some(QUERY_INTERRUPTED) => SourceError::Killed,
         Some(number) if is_passing(number) => SourceError::Disconnected(without_words(error)),
         Some(code) => SourceError::QueryFailed { code, message: error.to_string() },

@@ -84,18 +84,25 @@ struct Session {
 }
 
 /// Prepares the session: what may harm the database is limited, and the snapshot is taken.
+///
+/// Two settings have other names on MariaDB. MySQL takes `/*M! … */` for a comment, and MariaDB `/*!50720 … */`: it skips
+/// what is for MySQL 5.7 and later. <https://mariadb.com/kb/en/comment-syntax/>
 async fn begin(connection: &mut MySqlConnection, deadline: Instant) -> Result<Session, SourceError> {
     let time_left = deadline.saturating_duration_since(Instant::now());
     if time_left.is_zero() {
         return Err(SourceError::TimedOut);
     }
+    // 0 would mean no limit at all.
+    let millis = time_left.as_millis().max(1);
     let setup = format!(
         // sqlx logs in with IGNORE_SPACE; the definition's author writes for the server's own mode.
-        "SET SESSION sql_mode = @@GLOBAL.sql_mode, SESSION transaction_isolation = 'REPEATABLE-READ', \
-         SESSION group_concat_max_len = {GROUP_CONCAT_BYTES}, SESSION net_write_timeout = {}, SESSION max_execution_time = {}",
+        "SET SESSION sql_mode = @@GLOBAL.sql_mode, SESSION group_concat_max_len = {GROUP_CONCAT_BYTES}, \
+         SESSION net_write_timeout = {}, \
+         /*!50720 SESSION transaction_isolation = 'REPEATABLE-READ', SESSION max_execution_time = {millis} */ \
+         /*M!100101 SESSION tx_isolation = 'REPEATABLE-READ', SESSION max_statement_time = {}.{:03} */",
         NET_WRITE_TIMEOUT.as_secs(),
-        // 0 would mean no limit at all.
-        time_left.as_millis().max(1),
+        millis / 1000,
+        millis % 1000,
     );
     sqlx::raw_sql(AssertSqlSafe(setup)).execute(&mut *connection).await.map_err(of_query)?;
     // Asked before the snapshot is taken: whatever was committed by then is in it.
