@@ -99,22 +99,28 @@ impl TestDatabase {
 
     /// Ids of the connections on which a statement that contains this text is running.
     pub async fn running(&self, text: &str) -> Vec<u64> {
-        self.connections("processlist_command IN ('Query', 'Execute') AND processlist_info LIKE ?", text)
-            .await
+        self.connections("command IN ('Query', 'Execute') AND info LIKE ?", text).await
     }
 
     /// Ids of the connections, but for the test's own, that have this database open.
     pub async fn opened_by(&self) -> Vec<u64> {
-        self.connections("processlist_db LIKE ?", &self.name).await
+        self.connections("db LIKE ?", &self.name).await
     }
 
-    /// Not from the process list: it knows only three-byte characters, and fails while another test runs a query that
-    /// has others in it.
     async fn connections(&self, condition: &'static str, text: &str) -> Vec<u64> {
         use sqlx::Row as _;
+        let connections = match self.server {
+            // Not from the process list: it knows only three-byte characters, and fails while another test runs a query
+            // that has others in it.
+            Server::MySql => {
+                "SELECT processlist_id AS id, processlist_command AS command, processlist_info AS info, \
+                 processlist_db AS db FROM performance_schema.threads"
+            }
+            // The other table does not show here what runs as a prepared statement.
+            Server::MariaDb => "SELECT id, command, info, db FROM information_schema.processlist",
+        };
         let sql = format!(
-            "SELECT processlist_id FROM performance_schema.threads \
-             WHERE {condition} AND processlist_id <> CONNECTION_ID()"
+            "SELECT CAST(id AS UNSIGNED) FROM ({connections}) AS c WHERE {condition} AND id <> CONNECTION_ID()"
         );
         let mut connection = self.connect().await;
         let query = sqlx::query(AssertSqlSafe(sql)).bind(format!("%{text}%"));

@@ -8,6 +8,7 @@ mod aws_services;
 mod command;
 mod end_to_end;
 mod infra;
+mod mariadb;
 mod mysql_ledger;
 mod mysql_rows;
 mod mysql_source;

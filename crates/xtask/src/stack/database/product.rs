@@ -60,11 +60,7 @@ static MARIADB: Product = Product {
             "--force",
         ],
     ),
-    options: &[
-        // Off by default; the tests look there for what is running, as they do on MySQL.
-        "--performance-schema=ON",
-        "--innodb-buffer-pool-size=64M",
-    ],
+    options: &["--innodb-buffer-pool-size=64M"],
 };
 
 impl Server {
