@@ -230,6 +230,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn databases_move_to_a_new_root() {
+        let dir = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| dir.path().join(name));
+        fs::create_dir_all(old.join("srv/downpipe/data")).unwrap();
+        fs::create_dir_all(new.join("srv")).unwrap();
+        keep_databases(&old, &new).unwrap();
+        assert!(new.join("srv/downpipe/data").is_dir());
+        keep_databases(&old, &new).unwrap();
+    }
+
+    #[test]
+    fn a_root_is_whole_with_all_its_programs() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("usr/bin")).unwrap();
+        assert!(!root_has(root.path(), &["mysql"]));
+        fs::write(root.path().join("usr/bin/mysql"), "").unwrap();
+        assert!(root_has(root.path(), &["mysql"]) && !root_has(root.path(), &["mysql", "mysqld"]));
+    }
+
+    #[test]
     fn a_root_has_two_names_for_a_file() {
         let [machine, root] = all(Server::MySql, &Paths::under(Path::new("/w")));
         assert_eq!(machine.inside(DATA), machine.outside(DATA));

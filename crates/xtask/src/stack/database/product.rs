@@ -91,3 +91,18 @@ impl Product {
         command
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_say_whose_they_are() {
+        for mariadb in
+            ["5.5.5-10.11.19-MariaDB-0+deb12u1", "mariadb  Ver 15.1 Distrib 10.11.19-MariaDB, for Linux"]
+        {
+            assert!(Server::MariaDb.is_meant_by(mariadb) && !Server::MySql.is_meant_by(mariadb));
+        }
+        assert!(Server::MySql.is_meant_by("9.7.4-2") && !Server::MariaDb.is_meant_by("9.7.4-2"));
+    }
+}
