@@ -1,6 +1,7 @@
 //! The way of the data: rows from a [source](crate::source) become a file in a [store](crate::store), complete and proven,
 //! or an error and nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use downpipe_format::{Layout, Profile};
@@ -91,6 +92,7 @@ impl Order {
                 content_type: request.format.content_type().to_owned(),
                 token,
                 retention: definition.output.retention,
+                metadata: BTreeMap::new(),
             },
             profile: request.profile,
             layout: definition.layout.clone(),

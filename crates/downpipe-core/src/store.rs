@@ -1,5 +1,6 @@
 //! Where files go. A port: an object store, or a disk.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -21,6 +22,10 @@ pub struct NewObject {
     pub token: WriteToken,
     /// How long it is kept.
     pub retention: Retention,
+    /// The receipt in short, for whoever finds the object without it: written on the object as its user metadata, beside
+    /// `downpipe-job` and `downpipe-attempt`, which say the token and are reserved. Names are in lower case. Values are
+    /// ASCII, as they travel in headers, and S3 takes 2 KiB of names and values in all.
+    pub metadata: BTreeMap<&'static str, String>,
 }
 
 /// Which attempt at which job wrote an object.

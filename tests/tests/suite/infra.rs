@@ -11,8 +11,12 @@ use downpipe_worker::handle::{MAX_ATTEMPTS, MAX_RECEIVES};
 const TEMPLATE: &str = include_str!("../../../infra/template.yaml");
 const CONFIG: &str = include_str!("../../../crates/downpipe-worker/src/config.rs");
 const LOGGING: &str = include_str!("../../../crates/downpipe-worker/src/logging.rs");
-const STORE: &str = include_str!("../../../crates/downpipe-aws/src/s3.rs");
-const CATALOG: &str = include_str!("../../../crates/downpipe-aws/src/catalog.rs");
+const STORE: [&str; 2] = [
+    include_str!("../../../crates/downpipe-aws/src/s3/mod.rs"),
+    include_str!("../../../crates/downpipe-aws/src/s3/upload.rs"),
+];
+const HEADERS: &str = include_str!("../../../crates/downpipe-aws/src/s3/headers.rs");
+const CATALOG: [&str; 1] = [include_str!("../../../crates/downpipe-aws/src/catalog.rs")];
 
 /// What the operations of S3's API need, by the names that the SDK and IAM have for them.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>
@@ -68,8 +72,8 @@ fn operations(code: &str) -> BTreeSet<String> {
 }
 
 /// The actions that the code of a bucket's user needs.
-fn needed(code: &str) -> BTreeSet<&'static str> {
-    let operations = operations(code);
+fn needed(code: &[&str]) -> BTreeSet<&'static str> {
+    let operations: BTreeSet<String> = code.iter().flat_map(|code| operations(code)).collect();
     assert!(!operations.is_empty(), "the code calls nothing");
     let actions = |operation: &String| {
         let known = S3_ACTIONS.iter().find(|(name, _)| name == operation);
@@ -118,7 +122,7 @@ fn a_message_comes_alone_and_its_outcome_is_its_own() {
 #[test]
 fn every_retention_has_its_lifecycle_rule_and_no_other_has() {
     let rules = section(&resource("Bucket"), "LifecycleConfiguration:");
-    assert!(STORE.contains(r#"const RETENTION_TAG: &str = "downpipe-retention";"#));
+    assert!(HEADERS.contains(r#"const RETENTION_TAG: &str = "downpipe-retention";"#));
     for retention in Retention::ALL {
         let name = retention.as_str();
         let rule = section(&rules, &format!("- Id: keep-{name}"));
@@ -180,7 +184,7 @@ fn the_worker_may_do_to_its_bucket_what_its_store_does_and_nothing_else() {
     let objects = section(&role, "- Sid: Objects");
     let list = section(&role, "- Sid: TellAbsentFromForbidden");
     let statements = format!("{objects}{list}");
-    assert_eq!(allowed(&statements), needed(STORE));
+    assert_eq!(allowed(&statements), needed(&STORE));
     assert!(objects.contains("Resource: !Sub ${Bucket.Arn}/${Prefix}/*"), "{objects}");
 }
 
@@ -189,5 +193,5 @@ fn the_worker_may_do_to_its_catalog_what_fetching_does_and_nothing_else() {
     let role = resource("Role");
     let statements =
         format!("{}{}", section(&role, "- Sid: ReadDefinitions"), section(&role, "- Sid: ListDefinitions"));
-    assert_eq!(allowed(&statements), needed(CATALOG));
+    assert_eq!(allowed(&statements), needed(&CATALOG));
 }

@@ -28,6 +28,8 @@ async fn it_keeps_the_rules_of_every_store_on_ministack() {
 mod objects {
     //! What an object carries besides its bytes.
 
+    use std::collections::BTreeMap;
+
     use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
     use downpipe_core::definition::Retention;
     use downpipe_core::job::JobId;
@@ -42,6 +44,7 @@ mod objects {
             content_type: "text/csv; charset=utf-8; header=present".to_owned(),
             token: WriteToken { job: JobId::of_unreadable("test", key), attempt: 3 },
             retention: Retention::Days30,
+            metadata: BTreeMap::from([("downpipe-rows", "2".to_owned())]),
         }
     }
 
@@ -83,6 +86,7 @@ mod objects {
             let metadata = head.metadata().unwrap();
             assert_eq!(metadata["downpipe-job"], object.token.job.as_str());
             assert_eq!(metadata["downpipe-attempt"], "3");
+            assert_eq!((metadata.len(), metadata["downpipe-rows"].as_str()), (3, "2"));
             let tags = client.get_object_tagging().bucket(&bucket).key(&object.key).send().await.unwrap();
             let tags: Vec<_> = tags.tag_set().iter().map(|tag| (tag.key(), tag.value())).collect();
             assert_eq!(tags, [("downpipe-retention", "30d")], "{}", object.key);

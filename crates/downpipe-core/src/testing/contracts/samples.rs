@@ -1,5 +1,7 @@
 //! What the suites write: jobs, receipts, failures, objects.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
 
@@ -69,6 +71,7 @@ pub(super) fn object(key: String, name: &str, attempt: u32) -> NewObject {
         content_type: "text/csv; charset=utf-8; header=present".to_owned(),
         token: WriteToken { job: job_id(name), attempt },
         retention: Retention::default(),
+        metadata: BTreeMap::from([("downpipe-rows", "7".to_owned())]),
     }
 }
 
