@@ -1,6 +1,8 @@
 //! Buckets, queues, topics and secrets of one's own.
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use downpipe_core::testing::contracts::Seen;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::{STACK, eventually, unique};
@@ -48,6 +50,15 @@ pub async fn bucket(config: &SdkConfig) -> String {
 pub async fn object(config: &SdkConfig, bucket: &str, key: &str) -> Option<Vec<u8>> {
     let object = s3(config).get_object().bucket(bucket).key(key).send().await.ok()?;
     Some(object.body.collect().await.unwrap().to_vec())
+}
+
+/// An object with its name and metadata.
+pub async fn seen(config: &SdkConfig, bucket: &str, key: &str) -> Option<Seen> {
+    let object = s3(config).get_object().bucket(bucket).key(key).send().await.ok()?;
+    let (_, name) = object.content_disposition().unwrap().split_once("filename*=UTF-8''").unwrap();
+    let file_name = percent_decode_str(name).decode_utf8().unwrap().into_owned();
+    let metadata = object.metadata().unwrap().clone().into_iter().collect();
+    Some(Seen { body: object.body.collect().await.unwrap().to_vec(), file_name, metadata })
 }
 
 /// The keys in a bucket, in order.

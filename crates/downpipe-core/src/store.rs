@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::definition::Retention;
 use crate::job::JobId;
+use crate::receipt::Receipt;
 
 /// An object to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,43 @@ pub struct NewObject {
     /// `downpipe-job` and `downpipe-attempt`, which say the token and are reserved. Names are in lower case. Values are
     /// ASCII, as they travel in headers, and S3 takes 2 KiB of names and values in all.
     pub metadata: BTreeMap<&'static str, String>,
+}
+
+impl NewObject {
+    /// The object of this number while its final name is not known: in the same folder, under a hidden name that no other
+    /// attempt has. [`ObjectStore::rename`] makes it what it is to be.
+    #[must_use]
+    pub fn staged(&self, number: u32) -> Self {
+        let key = format!("{}{}{number}{STAGED}", self.folder(), self.staging_name());
+        Self { key, metadata: BTreeMap::new(), ..self.clone() }
+    }
+
+    /// Whether it has no final name yet.
+    #[must_use]
+    pub fn is_staged(&self) -> bool {
+        let name = self.key.strip_prefix(self.folder()).unwrap_or_default();
+        name.starts_with(&self.staging_name()) && name.ends_with(STAGED)
+    }
+
+    /// The folder it is in: its key up to the last slash.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        let end = self.key.rfind('/').map_or(0, |slash| slash + 1);
+        &self.key[..end]
+    }
+
+    fn staging_name(&self) -> String {
+        format!(".downpipe-{}-{}-", self.token.job, self.token.attempt)
+    }
+}
+
+/// How the name of a staged object ends.
+const STAGED: &str = ".partial";
+
+/// Whether a key is a receipt's.
+#[must_use]
+pub fn is_receipt(key: &str) -> bool {
+    key.ends_with(&Receipt::key_of(""))
 }
 
 /// Which attempt at which job wrote an object.
@@ -119,12 +157,35 @@ pub trait ObjectStore: Send + Sync {
         receipt: Bytes,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Removes what this or an earlier attempt at the same job completed at the key but never recorded. Its receipt may stay, as
-    /// the next one replaces it. Where nothing is, nothing is to be done.
+    /// Gives a complete object its final key, name and metadata, without its bytes coming by here. Afterwards it is at
+    /// `to.key`, held against `total` once more, and nothing is at `from.key`; after an error it may be at either, or at
+    /// both. Calling it again after a lost answer is success.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when the object there is of another job or of a later attempt; else see [`StoreError`].
+    /// See [`StoreError`]. As with [`Upload::complete`], an object of our own attempt at `to.key` means that an answer was
+    /// lost, and one of another attempt is [`StoreError::Exists`]; then `from.key` keeps what it has. An object at
+    /// `from.key` that is not ours is not renamed. One that is at neither key has 0 bytes: [`StoreError::SizeMismatch`].
+    /// Two keys that are the same are [`StoreError::Refused`].
+    fn rename(
+        &self,
+        from: &NewObject,
+        to: &NewObject,
+        total: Total,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Removes what this or an earlier attempt at the same job completed in the object's folder but never recorded: the
+    /// object itself, staged ones, the other files of the same export. The folder is the job's own. Receipts stay, as the
+    /// next attempt replaces them. Where nothing is, nothing is to be done.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when there is an object of another job or of a later attempt, after all that is ours has been
+    /// removed; else see [`StoreError`].
     fn clear(&self, object: &NewObject) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Whether one export may be several files there.
+    fn holds_several(&self) -> bool {
+        true
+    }
 
     /// The object's address, for a person: `s3://bucket/key` or a path.
     fn address(&self, key: &str) -> String;

@@ -11,16 +11,17 @@ use downpipe_worker::handle::{MAX_ATTEMPTS, MAX_RECEIVES};
 const TEMPLATE: &str = include_str!("../../../infra/template.yaml");
 const CONFIG: &str = include_str!("../../../crates/downpipe-worker/src/config.rs");
 const LOGGING: &str = include_str!("../../../crates/downpipe-worker/src/logging.rs");
-const STORE: [&str; 2] = [
+const STORE: [&str; 3] = [
     include_str!("../../../crates/downpipe-aws/src/s3/mod.rs"),
     include_str!("../../../crates/downpipe-aws/src/s3/upload.rs"),
+    include_str!("../../../crates/downpipe-aws/src/s3/rename.rs"),
 ];
 const HEADERS: &str = include_str!("../../../crates/downpipe-aws/src/s3/headers.rs");
 const CATALOG: [&str; 1] = [include_str!("../../../crates/downpipe-aws/src/catalog.rs")];
 
 /// What the operations of S3's API need, by the names that the SDK and IAM have for them.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>
-const S3_ACTIONS: [(&str, &[&str]); 10] = [
+const S3_ACTIONS: [(&str, &[&str]); 11] = [
     // Without ListBucket an absent object is a forbidden one.
     ("head_object", &["s3:GetObject", "s3:ListBucket"]),
     ("get_object", &["s3:GetObject"]),
@@ -28,6 +29,8 @@ const S3_ACTIONS: [(&str, &[&str]); 10] = [
     ("put_object", &["s3:PutObject", "s3:PutObjectTagging"]),
     ("create_multipart_upload", &["s3:PutObject", "s3:PutObjectTagging"]),
     ("upload_part", &["s3:PutObject"]),
+    // It takes no tags along: the upload it is for has its own.
+    ("upload_part_copy", &["s3:GetObject", "s3:PutObject"]),
     ("complete_multipart_upload", &["s3:PutObject"]),
     ("abort_multipart_upload", &["s3:AbortMultipartUpload"]),
     ("list_parts", &["s3:ListMultipartUploadParts"]),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use downpipe_aws::S3Store;
-use downpipe_core::testing::contracts::{store_contract, store_refuses_wrong_checksums};
+use downpipe_core::testing::contracts::{rename_contract, store_contract, store_refuses_wrong_checksums};
 use downpipe_tests::aws;
 
 #[tokio::test]
@@ -11,6 +11,7 @@ async fn it_keeps_the_rules_of_every_store_on_localstack() {
     let bucket = aws::bucket(&config).await;
     let store = S3Store::new(&config, &bucket);
     store_contract(&store, "contract", async |key| aws::object(&config, &bucket, key).await).await;
+    rename_contract(&store, "renamed", async |key| aws::seen(&config, &bucket, key).await).await;
     store_refuses_wrong_checksums(&store, "wrong", async |key| aws::object(&config, &bucket, key).await)
         .await;
     assert_eq!(aws::open_uploads(&config, &bucket).await, 0, "no upload stays behind");
@@ -22,6 +23,7 @@ async fn it_keeps_the_rules_of_every_store_on_ministack() {
     let bucket = aws::bucket(&config).await;
     let store = S3Store::new(&config, &bucket);
     store_contract(&store, "contract", async |key| aws::object(&config, &bucket, key).await).await;
+    rename_contract(&store, "renamed", async |key| aws::seen(&config, &bucket, key).await).await;
     assert_eq!(aws::open_uploads(&config, &bucket).await, 0, "no upload stays behind");
 }
 
@@ -29,6 +31,7 @@ mod objects {
     //! What an object carries besides its bytes.
 
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     use aws_sdk_s3::types::{ChecksumMode, ChecksumType};
     use downpipe_core::definition::Retention;
@@ -36,6 +39,7 @@ mod objects {
     use downpipe_core::store::{NewObject, ObjectStore as _, Part, Total, Upload as _, WriteToken};
 
     use super::{Bytes, S3Store, aws};
+    use downpipe_tests::eventually;
 
     fn object(key: &str) -> NewObject {
         NewObject {
@@ -55,7 +59,7 @@ mod objects {
     }
 
     #[tokio::test]
-    async fn both_ways_of_storing_say_the_same_of_the_object() {
+    async fn all_ways_of_storing_say_the_same_of_the_object() {
         let config = aws::localstack().await;
         let bucket = aws::bucket(&config).await;
         let store = S3Store::new(&config, &bucket);
@@ -72,8 +76,14 @@ mod objects {
         // An answer that was lost is asked for again.
         upload.complete(Vec::new(), all).await.unwrap();
 
+        let renamed = object("a/注文 renamed.csv");
+        let plain =
+            NewObject { file_name: "staged".to_owned(), retention: Retention::Days1, ..renamed.staged(1) };
+        store.put(&plain, body.clone(), total(&[&body])).await.unwrap();
+        store.rename(&plain, &renamed, total(&[&body])).await.unwrap();
+
         let client = aws::s3(&config);
-        for (object, total) in [(small, total(&[&body])), (large, all)] {
+        for (object, total) in [(small, total(&[&body])), (large, all), (renamed, total(&[&body]))] {
             let head =
                 client.head_object().bucket(&bucket).key(&object.key).checksum_mode(ChecksumMode::Enabled);
             let head = head.send().await.unwrap();
@@ -90,6 +100,58 @@ mod objects {
             let tags = client.get_object_tagging().bucket(&bucket).key(&object.key).send().await.unwrap();
             let tags: Vec<_> = tags.tag_set().iter().map(|tag| (tag.key(), tag.value())).collect();
             assert_eq!(tags, [("downpipe-retention", "30d")], "{}", object.key);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rename_that_is_given_up_at_any_moment_loses_nothing_and_leaves_no_upload() {
+        for config in [aws::localstack().await, aws::ministack().await] {
+            let bucket = aws::bucket(&config).await;
+            let store = S3Store::new(&config, &bucket);
+            let body = Bytes::from(vec![b'x'; 1 << 20]);
+            let all = total(&[&body]);
+            let mut in_time = false;
+            for milliseconds in (0..).map(|step| 2 + step * 10) {
+                let to = object(&format!("{milliseconds}/注文.csv"));
+                let from = to.staged(1);
+                store.put(&from, body.clone(), all).await.unwrap();
+                let given = Duration::from_millis(milliseconds);
+                let renamed = tokio::time::timeout(given, store.rename(&from, &to, all)).await;
+                eventually("the upload is aborted", async || {
+                    (aws::open_uploads(&config, &bucket).await == 0).then_some(())
+                })
+                .await;
+                let mut whole = 0;
+                for key in aws::keys(&config, &bucket).await {
+                    assert!([&from.key, &to.key].contains(&&key), "{key}");
+                    // The removal of the old one may still be on its way.
+                    if let Some(found) = aws::object(&config, &bucket, &key).await {
+                        assert!(found == body, "{key} has {} bytes", found.len());
+                        whole += 1;
+                    }
+                }
+                assert!(whole > 0, "given {given:?}, the file is nowhere");
+                // Every other one is finished, the rest cleared away.
+                if milliseconds % 4 == 0 {
+                    store.rename(&from, &to, all).await.unwrap();
+                    assert_eq!(aws::keys(&config, &bucket).await, [to.key.as_str()]);
+                }
+                store.clear(&to).await.unwrap();
+                assert_eq!(aws::keys(&config, &bucket).await, [""; 0]);
+                // Twice in time, so that either of these has come after one that was.
+                match renamed {
+                    Ok(_) if in_time => break,
+                    Ok(renamed) => {
+                        renamed.unwrap();
+                        in_time = true;
+                    }
+                    Err(_) => {}
+                }
+            }
+            eventually("the last upload is aborted", async || {
+                (aws::open_uploads(&config, &bucket).await == 0).then_some(())
+            })
+            .await;
         }
     }
 }

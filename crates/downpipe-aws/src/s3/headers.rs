@@ -11,6 +11,8 @@ const RETENTION_TAG: &str = "downpipe-retention";
 
 /// What RFC 8187 lets stand in a header's encoded value.
 const HEADER_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The same with slashes.
+const PATH: &AsciiSet = &HEADER_VALUE.remove(b'/');
 
 pub(super) fn tagging(object: &NewObject) -> String {
     format!("{RETENTION_TAG}={}", object.retention.as_str())
@@ -33,6 +35,12 @@ pub(super) fn marks(token: &WriteToken) -> HashMap<String, String> {
 pub(super) fn token(metadata: Option<&HashMap<String, String>>) -> Option<WriteToken> {
     let metadata = metadata?;
     Some(WriteToken { job: metadata.get(JOB)?.parse().ok()?, attempt: metadata.get(ATTEMPT)?.parse().ok()? })
+}
+
+/// Where a copy comes from. The SDK sends the value as it is, and S3 takes it for URL-encoded: unencoded, a plus sign is a
+/// space and Japanese no header at all. The slashes stay, as S3 needs the first one.
+pub(super) fn copy_source(bucket: &str, key: &str) -> String {
+    format!("{bucket}/{}", utf8_percent_encode(key, PATH))
 }
 
 /// RFC 6266: a plain name for old clients, and the real one in UTF-8.
@@ -62,6 +70,11 @@ mod tests {
             content_disposition("注文 \"1\".csv"),
             "attachment; filename=\"____1_.csv\"; filename*=UTF-8''%E6%B3%A8%E6%96%87%20%221%22.csv"
         );
+    }
+
+    #[test]
+    fn the_source_of_a_copy_is_url_encoded() {
+        assert_eq!(copy_source("bucket", "a/注文+1 %.csv"), "bucket/a/%E6%B3%A8%E6%96%87%2B1%20%25.csv");
     }
 
     #[test]

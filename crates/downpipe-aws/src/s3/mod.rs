@@ -1,10 +1,12 @@
-//! Files in S3: one PutObject for a small one, a multipart upload for the rest.
+//! Files in S3: one PutObject for a small one, a multipart upload for the rest. S3 has no renaming: a file is copied to its
+//! final key, in the store, and removed from the old one.
 //!
 //! Every body carries a CRC-64/NVME that S3 checks. A file is written only where none is (`If-None-Match`; its receipt
 //! replaces an older one), and each carries the job and attempt that wrote it: when an answer is lost, a HEAD tells whether
 //! the object came to be.
 
 mod headers;
+mod rename;
 mod upload;
 
 use aws_config::SdkConfig;
@@ -12,7 +14,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType};
 use bytes::Bytes;
 use downpipe_core::receipt::Receipt;
-use downpipe_core::store::{NewObject, ObjectStore, StoreError, Total, WriteToken};
+use downpipe_core::store::{NewObject, ObjectStore, StoreError, Total, WriteToken, is_receipt};
 
 use self::upload::S3Upload;
 
@@ -32,6 +34,8 @@ struct Found {
     bytes: u64,
     /// Who wrote it, if that was one of us.
     token: Option<WriteToken>,
+    /// What the store calls its content.
+    etag: Option<String>,
     /// Only when it covers the whole object: the checksum of a list of checksums proves nothing to us.
     crc64nvme: Option<String>,
 }
@@ -55,6 +59,7 @@ impl S3Store {
         Ok(Some(Found {
             bytes: head.content_length().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
             token: headers::token(head.metadata()),
+            etag: head.e_tag().map(str::to_owned),
             crc64nvme: head.checksum_crc64_nvme().filter(|_| whole).map(str::to_owned),
         }))
     }
@@ -77,6 +82,18 @@ impl S3Store {
         // S3 would not have taken it. Whoever did must not keep it where people look for a file that is right.
         self.delete(&object.key).await?;
         Err(error)
+    }
+
+    /// The keys of all objects in a folder.
+    async fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        let mut pages =
+            self.client.list_objects_v2().bucket(&self.bucket).prefix(folder).into_paginator().send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| of_store("listing the folder", error))?;
+            keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+        }
+        Ok(keys)
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
@@ -149,14 +166,24 @@ impl ObjectStore for S3Store {
             .map_err(|error| of_store("storing the receipt", error))
     }
 
+    async fn rename(&self, from: &NewObject, to: &NewObject, total: Total) -> Result<(), StoreError> {
+        rename::rename(self, from, to, total).await
+    }
+
     async fn clear(&self, object: &NewObject) -> Result<(), StoreError> {
-        match self.find(&object.key).await? {
-            None => Ok(()),
-            Some(found) if found.token.as_ref().is_some_and(|token| object.token.covers(token)) => {
-                self.delete(&object.key).await
+        let mut left = None;
+        let keys = self.list(object.folder()).await?;
+        for key in keys.into_iter().filter(|key| !is_receipt(key)) {
+            // A listing says nothing of metadata, and names prove nothing: a later attempt has the same.
+            match self.find(&key).await? {
+                None => {}
+                Some(found) if found.token.as_ref().is_some_and(|token| object.token.covers(token)) => {
+                    self.delete(&key).await?;
+                }
+                Some(found) => left = Some(found.holder()),
             }
-            Some(found) => Err(StoreError::Exists { holder: found.holder() }),
         }
+        left.map_or(Ok(()), |holder| Err(StoreError::Exists { holder }))
     }
 
     fn address(&self, key: &str) -> String {

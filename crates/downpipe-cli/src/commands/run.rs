@@ -1,6 +1,7 @@
 //! `downpipe run`: an export straight from the database.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,9 +36,8 @@ pub(crate) async fn run(args: RunArgs, json: bool) -> Result<(), CliError> {
     let receipt = match &args.to {
         Target::Stdout => export(&source, &StdoutStore, &request, job, file_name).await?,
         Target::Path(path) => {
-            let path = destination(path, &file_name)?;
-            let key = path.display().to_string();
-            export(&source, &FileStore::new(path), &request, job, key).await?
+            let (folder, key) = destination(path, &file_name)?;
+            export(&source, &FileStore::new(folder), &request, job, key).await?
         }
         Target::S3 { bucket, prefix } => {
             let key = request.object_key(prefix, &job, jiff::Timestamp::now());
@@ -51,19 +51,25 @@ pub(crate) async fn run(args: RunArgs, json: bool) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The file to write: the one that was named, or the export's own name in the folder that was.
-fn destination(path: &Path, file_name: &str) -> Result<PathBuf, CliError> {
+/// The folder to write to and the file's name there: what was named, or the export's own name in the folder that was.
+fn destination(path: &Path, file_name: &str) -> Result<(PathBuf, String), CliError> {
     let refused =
         |expected| Err(CliError::Usage(format!("--to: expected {expected}, got {}", path.display())));
-    match std::fs::metadata(path) {
-        Ok(found) if found.is_dir() => Ok(path.join(file_name)),
+    let file = match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Ok((path.to_owned(), file_name.to_owned())),
         // The finished file takes the place of what is there. Of what a link leads to, then, and not of the link.
-        Ok(found) if found.is_file() && path.is_symlink() => path.canonicalize().map_err(CliError::failed),
-        Ok(found) if found.is_file() => Ok(path.to_owned()),
-        Ok(_) => refused("a file or a folder, or - for standard output"),
+        Ok(found) if found.is_file() && path.is_symlink() => path.canonicalize().map_err(CliError::failed)?,
+        Ok(found) if found.is_file() => path.to_owned(),
+        Ok(_) => return refused("a file or a folder, or - for standard output"),
         // Better to hear of it now than when the query has run.
-        Err(_) if !has_folder(path) => refused("a file in a folder that exists"),
-        Err(_) => Ok(path.to_owned()),
+        Err(_) if !has_folder(path) => return refused("a file in a folder that exists"),
+        Err(_) => path.to_owned(),
+    };
+    // A key is text, because other files are named after it.
+    match (file.parent(), file.file_name().map(OsStr::to_str)) {
+        (Some(folder), Some(Some(name))) => Ok((folder.to_owned(), name.to_owned())),
+        (_, Some(None)) => refused("a file name in UTF-8"),
+        _ => refused("the name of a file"),
     }
 }
 
@@ -104,5 +110,33 @@ async fn export<R: RowSource, S: ObjectStore>(
             progress.clear();
             Err(error.into())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_destination_is_a_folder_and_a_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("old.csv"), "").unwrap();
+        std::os::unix::fs::symlink("old.csv", at("link.csv")).unwrap();
+        let of = |path: &Path| destination(path, "orders.csv").unwrap();
+        let here = folder.path().to_owned();
+        assert_eq!(of(&here), (here.clone(), "orders.csv".to_owned()));
+        assert_eq!(of(&at("new.csv")), (here.clone(), "new.csv".to_owned()));
+        assert_eq!(of(&at("old.csv")), (here.clone(), "old.csv".to_owned()));
+        assert_eq!(of(&at("link.csv")), (here.canonicalize().unwrap(), "old.csv".to_owned()));
+        assert_eq!(of(Path::new("new.csv")), (PathBuf::new(), "new.csv".to_owned()));
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_refused() {
+        let refused = destination(Path::new(OsStr::from_bytes(b"caf\xe9.csv")), "orders.csv").unwrap_err();
+        assert_eq!(refused.to_string(), "--to: expected a file name in UTF-8, got caf\u{fffd}.csv");
     }
 }

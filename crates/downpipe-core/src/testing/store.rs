@@ -24,6 +24,12 @@ pub enum StoreFault {
     Complete,
     /// The file is put or completed, and the answer is lost.
     Answer,
+    /// The rename of this number does not answer, and nothing is renamed.
+    Rename(u32),
+    /// The rename of this number breaks off half-way: the file is at both keys.
+    RenameHalfway(u32),
+    /// The rename of this number takes place, and the answer is lost.
+    RenameAnswer(u32),
     /// [`ObjectStore::put_receipt`] does not answer.
     PutReceipt,
     /// [`ObjectStore::clear`] does not answer.
@@ -48,11 +54,14 @@ pub(super) struct State {
     pub(super) under_way: usize,
     pub(super) most_under_way: usize,
     begun: u64,
+    renames: u32,
 }
 
 #[derive(Debug)]
 struct Stored {
     token: WriteToken,
+    file_name: String,
+    metadata: BTreeMap<&'static str, String>,
     /// One for an object that was put, else one for every part.
     pieces: Vec<Bytes>,
 }
@@ -88,6 +97,18 @@ impl MemoryStore {
     #[must_use]
     pub fn token(&self, key: &str) -> Option<WriteToken> {
         lock(&self.state).objects.get(key).map(|object| object.token.clone())
+    }
+
+    /// What a browser saves the object at a key as.
+    #[must_use]
+    pub fn file_name(&self, key: &str) -> Option<String> {
+        lock(&self.state).objects.get(key).map(|object| object.file_name.clone())
+    }
+
+    /// The metadata of the object at a key, the token aside.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<BTreeMap<&'static str, String>> {
+        lock(&self.state).objects.get(key).map(|object| object.metadata.clone())
     }
 
     /// The keys of all objects and receipts.
@@ -167,15 +188,31 @@ impl ObjectStore for MemoryStore {
         Ok(())
     }
 
+    async fn rename(&self, from: &NewObject, to: &NewObject, total: Total) -> Result<(), StoreError> {
+        const OPERATION: &str = "renaming the file";
+        let number = {
+            let mut state = lock(&self.state);
+            state.renames += 1;
+            state.renames
+        };
+        self.reach(StoreFault::Rename(number), OPERATION)?;
+        if from.key == to.key {
+            let source = "the new key is the old one".into();
+            return Err(StoreError::Refused { operation: OPERATION, source });
+        }
+        lock(&self.state).copy(from, to, total)?;
+        self.reach(StoreFault::RenameHalfway(number), OPERATION)?;
+        lock(&self.state).objects.remove(&from.key);
+        self.reach(StoreFault::RenameAnswer(number), OPERATION)
+    }
+
     async fn clear(&self, object: &NewObject) -> Result<(), StoreError> {
-        self.reach(StoreFault::Clear, "clearing the key")?;
+        self.reach(StoreFault::Clear, "clearing the folder")?;
         let mut state = lock(&self.state);
-        match state.objects.get(&object.key) {
-            Some(stored) if !object.token.covers(&stored.token) => Err(exists(&stored.token)),
-            Some(_) => {
-                state.objects.remove(&object.key);
-                Ok(())
-            }
+        let in_folder = |key: &String| key.starts_with(object.folder());
+        state.objects.retain(|key, stored| !in_folder(key) || !object.token.covers(&stored.token));
+        match state.objects.iter().find(|(key, _)| in_folder(key)) {
+            Some((_, stored)) => Err(exists(&stored.token)),
             None => Ok(()),
         }
     }
@@ -194,19 +231,44 @@ impl State {
         total: Total,
     ) -> Result<(), StoreError> {
         if let Some(stored) = self.objects.get(&object.key) {
-            return if stored.token == object.token { Ok(()) } else { Err(exists(&stored.token)) };
+            return stored.confirm(object, total);
         }
-        let body = pieces.concat();
-        let actual = body.len() as u64;
-        if actual != total.bytes {
-            return Err(StoreError::SizeMismatch { expected: total.bytes, actual });
+        let NewObject { file_name, token, metadata, .. } = object.clone();
+        let stored = Stored { token, file_name, metadata, pieces };
+        stored.confirm(object, total)?;
+        self.objects.insert(object.key.clone(), stored);
+        Ok(())
+    }
+
+    /// Puts the object that is at one key at another as well. It may be there already.
+    fn copy(&mut self, from: &NewObject, to: &NewObject, total: Total) -> Result<(), StoreError> {
+        match (self.objects.get(&from.key), self.objects.get(&to.key)) {
+            (None, None) => Err(StoreError::SizeMismatch { expected: total.bytes, actual: 0 }),
+            (None, Some(renamed)) => renamed.confirm(to, total),
+            (Some(source), _) => {
+                source.confirm(from, total)?;
+                let pieces = source.pieces.clone();
+                self.store(to, pieces, total)
+            }
         }
-        let stored = Total { bytes: actual, crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, &body) };
-        if stored != total {
-            let (expected, actual) = (total.crc64nvme_base64(), stored.crc64nvme_base64());
+    }
+}
+
+impl Stored {
+    /// Sees whether it is what was sent, by whom it was sent.
+    fn confirm(&self, object: &NewObject, total: Total) -> Result<(), StoreError> {
+        if self.token != object.token {
+            return Err(exists(&self.token));
+        }
+        let body = self.pieces.concat();
+        let actual = Total { bytes: body.len() as u64, crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, &body) };
+        if actual.bytes != total.bytes {
+            return Err(StoreError::SizeMismatch { expected: total.bytes, actual: actual.bytes });
+        }
+        if actual != total {
+            let (expected, actual) = (total.crc64nvme_base64(), actual.crc64nvme_base64());
             return Err(StoreError::ChecksumMismatch { expected, actual });
         }
-        self.objects.insert(object.key.clone(), Stored { token: object.token.clone(), pieces });
         Ok(())
     }
 }

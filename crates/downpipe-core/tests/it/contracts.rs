@@ -1,13 +1,19 @@
 //! The fakes keep the rules of the ports, and do what only fakes can.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
+use downpipe_core::definition::Retention;
 use downpipe_core::job::{JobState, NewJob};
 use downpipe_core::ledger::{Claim, Ledger as _, LedgerError};
 use downpipe_core::login::{Freshness, Login, LoginSource as _};
 use downpipe_core::notice::{Notice, Notifier as _};
-use downpipe_core::testing::contracts::{ledger_contract, store_contract, store_refuses_wrong_checksums};
-use downpipe_core::testing::{FixedLogin, MemoryLedger, MemoryStore, RecordingNotifier};
+use downpipe_core::store::{NewObject, ObjectStore as _, StoreError, Total, WriteToken};
+use downpipe_core::testing::contracts::{
+    Seen, ledger_contract, rename_contract, store_contract, store_refuses_wrong_checksums,
+};
+use downpipe_core::testing::{FixedLogin, MemoryLedger, MemoryStore, RecordingNotifier, StoreFault};
 
 use crate::samples::{job, job_id, receipt};
 
@@ -21,8 +27,46 @@ async fn the_memory_store_keeps_the_rules() {
     let store = MemoryStore::new();
     store_contract(&store, "contract", async |key| store.get(key)).await;
     store_refuses_wrong_checksums(&store, "checksums", async |key| store.get(key)).await;
+    rename_contract(&store, "renamed", async |key| {
+        let metadata = store.metadata(key)?.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let (body, file_name) = (store.get(key)?, store.file_name(key)?);
+        Some(Seen { body, file_name, metadata: metadata.collect() })
+    })
+    .await;
     assert_eq!(store.orphaned_parts(), 0);
     assert_eq!(store.open_uploads(), 0);
+}
+
+#[tokio::test]
+async fn the_memory_store_fails_at_the_rename_it_was_told() {
+    let to = NewObject {
+        key: "job/orders.csv".to_owned(),
+        file_name: "orders.csv".to_owned(),
+        content_type: "text/csv".to_owned(),
+        token: WriteToken { job: job_id(), attempt: 1 },
+        retention: Retention::default(),
+        metadata: BTreeMap::new(),
+    };
+    let from = to.staged(1);
+    // Nothing has no bytes, and a checksum of 0.
+    let nothing = Total { bytes: 0, crc64nvme: 0 };
+    for (fault, left) in [
+        (StoreFault::Rename(2), vec![&from.key]),
+        (StoreFault::RenameHalfway(2), vec![&from.key, &to.key]),
+        (StoreFault::RenameAnswer(2), vec![&to.key]),
+    ] {
+        let store = MemoryStore::new().failing(fault);
+        let other = NewObject { key: "job/other.csv".to_owned(), ..to.clone() };
+        store.put(&from, Bytes::new(), nothing).await.unwrap();
+        store.rename(&from, &other, nothing).await.unwrap();
+        store.clear(&other).await.unwrap();
+        store.put(&from, Bytes::new(), nothing).await.unwrap();
+        let failed = store.rename(&from, &to, nothing).await;
+        assert!(matches!(failed, Err(StoreError::Unavailable { .. })), "{fault:?}: {failed:?}");
+        assert_eq!(store.keys().iter().collect::<Vec<_>>(), left, "{fault:?}");
+        store.rename(&from, &to, nothing).await.unwrap();
+        assert_eq!(store.keys(), [to.key.as_str()], "{fault:?}");
+    }
 }
 
 fn new_job() -> NewJob {

@@ -14,3 +14,4 @@ mod pipeline;
 mod request;
 mod samples;
 mod sql;
+mod store;

@@ -4,8 +4,10 @@
 //! broken.
 
 mod ledger;
+mod rename;
 mod samples;
 mod store;
 
 pub use ledger::ledger_contract;
+pub use rename::{Seen, rename_contract};
 pub use store::{store_contract, store_refuses_wrong_checksums};

@@ -7,7 +7,7 @@ use crate::receipt::Receipt;
 use crate::store::{NewObject, ObjectStore, Part, StoreError, StoredPart, Total, Upload};
 
 /// S3 takes no smaller part but the last.
-const PART_BYTES: usize = 5 << 20;
+pub(super) const PART_BYTES: usize = 5 << 20;
 
 /// Tries every rule under keys that begin with `prefix` (`contract/1`), where nothing is yet. `fetch` gives the bytes at
 /// a key, past the port.
@@ -27,10 +27,11 @@ pub async fn store_contract<S: ObjectStore>(
     an_aborted_upload_leaves_nothing(store, key("abort"), &fetch).await;
     an_upload_never_replaces_a_file_of_another(store, key("late"), &fetch).await;
     what_an_earlier_attempt_left_is_cleared(store, key("clear"), &fetch).await;
+    a_folder_is_cleared_of_what_is_ours(store, &format!("{prefix}/folder"), &fetch).await;
     receipts_are_replaced(store, key("receipt"), &fetch).await;
 }
 
-/// Tries that neither way of storing a file takes a checksum that is not that of the bytes. Apart from the others,
+/// Tries that no way of storing a file takes a checksum that is not that of the bytes. Apart from the others,
 /// because some stand-ins for S3 do not check it.
 ///
 /// # Panics
@@ -51,6 +52,11 @@ pub async fn store_refuses_wrong_checksums<S: ObjectStore>(
     let stored = vec![send(&upload, 1, 0, body).await];
     refused(upload.complete(stored, wrong).await, rule);
     assert_eq!(fetch(&parts.key).await, None, "{rule}");
+    let to = object(format!("{prefix}/renamed"), "checksum", 1);
+    let from = to.staged(1);
+    worked(store.put(&from, bytes(1_000, 1), total(&bytes(1_000, 1))).await, "a staged file is put");
+    refused(store.rename(&from, &to, wrong).await, rule);
+    assert_eq!(fetch(&to.key).await, None, "{rule}");
     worked(upload.abort().await, "an upload that could not be completed can be aborted");
 }
 
@@ -185,6 +191,55 @@ async fn what_an_earlier_attempt_left_is_cleared<S: ObjectStore>(
     assert_eq!(fetch(&key).await, None, "nothing is at a key that was cleared");
 }
 
+async fn a_folder_is_cleared_of_what_is_ours<S: ObjectStore>(
+    store: &S,
+    prefix: &str,
+    fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>,
+) {
+    let body = bytes(1_000, 1);
+    let put = async |key: &str, name: &str, attempt: u32| {
+        let object = object(format!("{prefix}/{key}"), name, attempt);
+        worked(store.put(&object, body.clone(), total(&body)).await, "a small file is put");
+        object
+    };
+    let ours = [
+        put("ours/注文-1-of-2.csv", "folder", 1).await,
+        put("ours/注文-2-of-2.csv", "folder", 2).await,
+        put("ours/zip/inner.csv", "folder", 1).await,
+    ];
+    let staged = ours[0].staged(3);
+    worked(store.put(&staged, body.clone(), total(&body)).await, "a staged file is put");
+    worked(store.put_receipt(&ours[0], "{}".into()).await, "a receipt is put");
+    // Named alike, and not in the folder.
+    let beside = [put("ours.csv", "folder", 1).await, put("ours2/a.csv", "folder", 1).await];
+    let now = object(format!("{prefix}/ours/orders.csv"), "folder", 2);
+    let gone = async |rule: &str| {
+        for object in ours.iter().chain([&staged]) {
+            assert!(fetch(&object.key).await.is_none(), "{rule}, but there is {}", object.key);
+        }
+    };
+    worked(store.clear(&now).await, "a folder is cleared of all that this and earlier attempts left");
+    gone("nothing of ours is in a folder that was cleared").await;
+    holds(fetch, &Receipt::key_of(&ours[0].key), b"{}", "a receipt stays").await;
+    for object in &beside {
+        holds(fetch, &object.key, &body, "what is beside a folder stays").await;
+    }
+
+    for object in ours.iter().chain([&staged]) {
+        worked(store.put(object, body.clone(), total(&body)).await, "a small file is put");
+    }
+    let theirs = [
+        put("ours/a.csv", "stranger", 1).await,
+        put("ours/注文.csv", "folder", 3).await,
+        put("ours/zz.csv", "stranger", 3).await,
+    ];
+    exists(store.clear(&now).await, "a folder that holds objects of others is not free");
+    gone("what is ours is removed, whoever else has objects there").await;
+    for object in &theirs {
+        holds(fetch, &object.key, &body, "an object of another job or of a later attempt stays").await;
+    }
+}
+
 async fn receipts_are_replaced<S: ObjectStore>(
     store: &S,
     key: String,
@@ -200,7 +255,7 @@ async fn receipts_are_replaced<S: ObjectStore>(
 }
 
 /// Sends the parts last to first where the store takes that.
-async fn in_any_order<U: Upload>(upload: &U, bodies: &[Bytes]) -> Vec<StoredPart> {
+pub(super) async fn in_any_order<U: Upload>(upload: &U, bodies: &[Bytes]) -> Vec<StoredPart> {
     let mut offset = 0;
     let mut parts = Vec::new();
     for (number, body) in (1..).zip(bodies) {
@@ -224,13 +279,18 @@ async fn send<U: Upload>(upload: &U, number: u32, offset: u64, body: Bytes) -> S
     part
 }
 
-async fn begin<S: ObjectStore>(store: &S, object: &NewObject) -> S::Upload {
+pub(super) async fn begin<S: ObjectStore>(store: &S, object: &NewObject) -> S::Upload {
     let upload = worked(store.begin(object).await, "an upload is begun");
     assert!(upload.parallelism() > 0, "at least one part can be under way");
     upload
 }
 
-async fn holds(fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>, key: &str, expected: &[u8], rule: &str) {
+pub(super) async fn holds(
+    fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>,
+    key: &str,
+    expected: &[u8],
+    rule: &str,
+) {
     // Megabytes in a message help nobody.
     match fetch(key).await {
         Some(actual) => assert!(
@@ -243,17 +303,17 @@ async fn holds(fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>, key: &str, expecte
     }
 }
 
-fn exists<T: std::fmt::Debug>(result: Result<T, StoreError>, rule: &str) {
+pub(super) fn exists<T: std::fmt::Debug>(result: Result<T, StoreError>, rule: &str) {
     match result {
         Err(StoreError::Exists { .. }) => {}
         other => panic!("{rule}: expected Exists, got {other:?}"),
     }
 }
 
-fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>, rule: &str) {
+pub(super) fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>, rule: &str) {
     assert!(result.is_err(), "{rule}: expected an error, got {result:?}");
 }
 
-fn worked<T>(result: Result<T, StoreError>, rule: &str) -> T {
+pub(super) fn worked<T>(result: Result<T, StoreError>, rule: &str) -> T {
     result.unwrap_or_else(|error| panic!("expected to work: {rule}, got {}", crate::failure::chain(&error)))
 }
