@@ -185,7 +185,7 @@ fn every_variable_that_must_be_set_is_set() {
 fn the_worker_may_do_to_its_bucket_what_its_store_does_and_nothing_else() {
     let role = resource("Role");
     let objects = section(&role, "- Sid: Objects");
-    let list = section(&role, "- Sid: TellAbsentFromForbidden");
+    let list = section(&role, "- Sid: ListAndTellAbsentFromForbidden");
     let statements = format!("{objects}{list}");
     assert_eq!(allowed(&statements), needed(&STORE));
     assert!(objects.contains("Resource: !Sub ${Bucket.Arn}/${Prefix}/*"), "{objects}");
