@@ -1,0 +1,9 @@
+//! Workbooks: what every kind of cell becomes, that no text is lost or changed, and what does not fit.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
+
+mod disk;
+mod limits;
+mod sheet;
+mod text;
+mod values;
+mod workbook;
