@@ -1,276 +1,263 @@
 //! The CSV encoder.
 //!
-//! Quoting is `csv-core`'s, the engine of the `csv` crate. `csv::Writer` itself writes `NULL` and the empty string alike,
-//! and our files must tell them apart; it stays as the reference in this crate's tests.
+//! What must be quoted is `csv-core`'s judgement, the engine of the `csv` crate. `csv::Writer` itself writes `NULL` and the
+//! empty string alike, and our files must tell them apart; it stays as the reference in this crate's tests.
 
+use crate::buffer::take_all;
 use crate::cell::Cell;
-use crate::changes::{Changes, ColumnChanges};
-use crate::column::{Column, ColumnKind, LaidOut, Layout, LayoutError, TreatAs};
-use crate::guard::{is_long_number, is_number, runs_as_formula};
-use crate::number::{push_date, push_float, push_hex, push_integer, push_time};
-use crate::profile::Profile;
+use crate::changes::ColumnChanges;
+use crate::charset::Charset;
+use crate::column::ColumnKind;
+use crate::encoder::{EncodeError, Encoder};
+use crate::guard::{has_leading_zeros, is_number, loses_digits, runs_as_formula};
+use crate::layout::{FileColumn, TreatAs};
+use crate::profile::{Profile, Quoting};
+use crate::value::push_value;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-const QUOTE: u8 = b'"';
 
-/// Turns cells into CSV bytes, row by row, in a buffer that the caller takes away in pieces.
-///
-/// Call [`start`](Self::start) once, then [`cell`](Self::cell) for every column of the result, hidden ones included, and
-/// [`end_row`](Self::end_row) after each row.
+/// What Excel takes between quotes in a formula: 255 characters, of which none has less than a byte.
+/// <https://support.microsoft.com/office/1672db73-8c91-4bb8-b25c-4e50d2f2b0f5>
+const LITERAL_BYTES: usize = 255;
+
+/// Writes rows as a profile says.
 #[derive(Debug)]
-pub struct CsvEncoder {
+pub(crate) struct CsvEncoder {
     profile: Profile,
-    layout: Layout,
-    columns: Vec<EncodedColumn>,
-    quoting: csv_core::Writer,
+    columns: Vec<CsvColumn>,
+    judge: csv_core::Writer,
     out: Vec<u8>,
+    /// A field on its way into another encoding.
+    field: Vec<u8>,
     /// The column the next cell belongs to.
     at: usize,
-    /// Whether this row has a cell already, and so the next one a delimiter in front.
-    row_begun: bool,
-    rows: u64,
 }
 
 #[derive(Debug)]
-struct EncodedColumn {
-    laid_out: LaidOut,
+struct CsvColumn {
+    kind: ColumnKind,
     /// Text in the eyes of a spreadsheet: formulas are guarded here.
     guarded: bool,
+    /// The definition wants it shown as it is.
+    as_text: bool,
+    /// The definition says that its texts are numbers.
+    as_number: bool,
     changes: ColumnChanges,
 }
 
 impl CsvEncoder {
-    /// An encoder that will write in this profile and layout.
-    #[must_use]
-    pub fn new(profile: Profile, layout: Layout) -> Self {
-        Self {
-            profile,
-            layout,
-            columns: Vec::new(),
-            quoting: csv_core::Writer::new(),
+    /// An encoder for these columns, with what stands before the first row: byte order mark and header. What had to be changed in
+    /// the headings is counted in the first file only.
+    pub(crate) fn new(profile: &Profile, columns: &[FileColumn], first: bool) -> Self {
+        let judge = csv_core::WriterBuilder::new().delimiter(profile.delimiter).quote(profile.quote).build();
+        let mut encoder = Self {
+            profile: profile.clone(),
+            columns: columns.iter().map(|column| CsvColumn::new(column, profile)).collect(),
+            judge,
             out: Vec::new(),
+            field: Vec::new(),
             at: 0,
-            row_begun: false,
-            rows: 0,
+        };
+        if profile.byte_order_mark {
+            encoder.out.extend_from_slice(BYTE_ORDER_MARK);
         }
+        if profile.header {
+            for column in columns {
+                // A label comes from the definition, but a column name without one can come from anywhere.
+                let guard = profile.guard && runs_as_formula(column.label.as_bytes());
+                let start = encoder.begin_field();
+                encoder.columns[encoder.at - 1].changes.formulas_guarded += u64::from(guard);
+                encoder.push_text(column.label.as_bytes(), guard);
+                encoder.end_field(start);
+            }
+            encoder.end_line();
+        }
+        if !first {
+            encoder.columns.iter_mut().for_each(|column| column.changes = ColumnChanges::default());
+        }
+        encoder
     }
 
-    /// Writes what stands before the first row: byte order mark and header.
-    ///
-    /// # Errors
-    /// When the layout does not fit these columns.
-    pub fn start(&mut self, columns: &[Column]) -> Result<(), LayoutError> {
-        self.columns = self.layout.apply(columns)?.into_iter().map(EncodedColumn::new).collect();
-        if self.profile.byte_order_mark {
-            self.out.extend_from_slice(BYTE_ORDER_MARK);
+    fn begin_field(&mut self) -> usize {
+        if self.at > 0 {
+            self.out.push(self.profile.delimiter);
         }
-        for label in self.labels() {
-            self.delimit();
-            // A label comes from the definition, but a column name without one can come from anywhere.
-            let guard = self.profile.spreadsheet && runs_as_formula(label.as_bytes());
-            self.push_text(label.as_bytes(), guard);
-        }
-        self.end_line();
-        Ok(())
-    }
-
-    /// Writes the next cell of the row.
-    ///
-    /// # Panics
-    /// When a row has more cells than [`start`](Self::start) had columns, which is a bug in the caller.
-    pub fn cell(&mut self, cell: Cell<'_>) {
-        let index = self.at;
         self.at += 1;
-        let LaidOut { kind, hidden, .. } = self.columns[index].laid_out;
-        if hidden {
-            return;
-        }
-        self.delimit();
-        let start = self.out.len();
-        match (cell, kind) {
-            (Cell::Null, _) => {}
-            (Cell::Text(text), _) => self.text_cell(index, text),
-            (Cell::Bytes(bytes), _) => push_hex_or_empty(&mut self.out, bytes),
-            (Cell::Int(value), ColumnKind::Integer { zerofill }) => {
-                push_integer(&mut self.out, value, zerofill)
-            }
-            (Cell::UInt(value), ColumnKind::Integer { zerofill }) => {
-                push_integer(&mut self.out, value, zerofill)
-            }
-            (Cell::Int(value), _) => push_integer(&mut self.out, value, 0),
-            (Cell::UInt(value), _) => push_integer(&mut self.out, value, 0),
-            (Cell::Float(value), _) => push_float(&mut self.out, value),
-            (Cell::Double(value), _) => push_float(&mut self.out, value),
-            (Cell::Decimal(digits), _) => self.out.extend_from_slice(digits),
-            (Cell::Date(date), _) => push_date(&mut self.out, date),
-            (Cell::DateTime(date, time), kind) => {
-                push_date(&mut self.out, date);
-                self.out.push(b' ');
-                push_time(&mut self.out, time, kind.fraction());
-            }
-            (Cell::Time(time), kind) => push_time(&mut self.out, time, kind.fraction()),
-        }
-        if self.profile.spreadsheet {
-            match cell {
-                Cell::Int(_) | Cell::UInt(_) | Cell::Decimal(_) => self.keep_digits(index, start),
-                // Hexadecimal without a letter in it is read as a number too.
-                Cell::Bytes(bytes) if !bytes.is_empty() => self.keep_digits(index, start),
-                // A float has no more digits than it shows, so they are kept only where the definition asks for it.
-                Cell::Float(_) | Cell::Double(_) if self.as_text(index) => self.keep_digits(index, start),
-                _ => {}
-            }
-        }
-    }
-
-    /// Ends the row.
-    ///
-    /// # Panics
-    /// When the row had fewer cells than there are columns, which is a bug in the caller.
-    pub fn end_row(&mut self) {
-        assert_eq!(self.at, self.columns.len(), "a row must have a cell for every column");
-        self.rows += 1;
-        self.end_line();
-    }
-
-    /// The headings, in order; empty before [`start`](Self::start).
-    #[must_use]
-    pub fn labels(&self) -> Vec<String> {
-        self.columns.iter().filter(|c| !c.laid_out.hidden).map(|c| c.laid_out.label.clone()).collect()
-    }
-
-    /// Rows written so far, the header not counted.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// Bytes in the buffer.
-    #[must_use]
-    pub fn buffered(&self) -> usize {
         self.out.len()
     }
 
-    /// Takes the bytes away. Called after [`end_row`](Self::end_row), so that a piece always ends at a row.
-    #[must_use]
-    pub fn take(&mut self) -> Vec<u8> {
-        // The next piece will be about as long, give or take a row. Without the slack that row would double the buffer.
-        let next = Vec::with_capacity(self.out.len() + self.out.len() / 16);
-        std::mem::replace(&mut self.out, next)
-    }
-
-    /// What the profile changed so far, for the receipt.
-    #[must_use]
-    pub fn changes(&self) -> Changes {
-        self.columns
-            .iter()
-            .filter(|column| column.changes != ColumnChanges::default())
-            .map(|column| (column.laid_out.label.clone(), column.changes))
-            .collect()
-    }
-
-    fn text_cell(&mut self, index: usize, text: &[u8]) {
-        if !self.profile.spreadsheet {
-            return self.push_text(text, false);
+    /// Fields are written in UTF-8; this brings the one that began here into the file's encoding.
+    fn end_field(&mut self, start: usize) {
+        if self.profile.charset != Charset::UTF_8 {
+            self.field.clear();
+            self.field.extend_from_slice(&self.out[start..]);
+            self.out.truncate(start);
+            self.profile.charset.encode(&self.field, &mut self.out, &mut self.columns[self.at - 1].changes);
         }
-        let as_text = self.as_text(index);
-        let column = &mut self.columns[index];
-        if is_long_number(text) || (as_text && is_number(text)) {
-            column.changes.long_numbers_as_text += u64::from(!as_text);
-            push_as_formula_text(&mut self.out, text);
-            return;
-        }
-        let guard = column.guarded && runs_as_formula(text);
-        column.changes.formulas_guarded += u64::from(guard);
-        self.push_text(text, guard);
-    }
-
-    /// Rewrites the number that begins at `start` when a spreadsheet would not keep its digits.
-    fn keep_digits(&mut self, index: usize, start: usize) {
-        let as_text = self.as_text(index);
-        if as_text || is_long_number(&self.out[start..]) {
-            self.columns[index].changes.long_numbers_as_text += u64::from(!as_text);
-            let digits = self.out.split_off(start);
-            push_as_formula_text(&mut self.out, &digits);
-        }
-    }
-
-    /// Whether the definition wants this column as text.
-    fn as_text(&self, index: usize) -> bool {
-        self.columns[index].laid_out.treat_as == Some(TreatAs::Text)
-    }
-
-    /// Appends a text field, quoted where it must be. The empty string is always quoted: bare, it would be `NULL`.
-    fn push_text(&mut self, text: &[u8], guard: bool) {
-        // Bare and alone on its line, `\.` is the end of the data to PostgreSQL's COPY.
-        if text.is_empty() || text == b"\\." || self.quoting.should_quote(text) {
-            self.out.push(QUOTE);
-            if guard {
-                self.out.push(b'\'');
-            }
-            push_doubling_quotes(&mut self.out, text);
-            self.out.push(QUOTE);
-        } else {
-            if guard {
-                self.out.push(b'\'');
-            }
-            self.out.extend_from_slice(text);
-        }
-    }
-
-    fn delimit(&mut self) {
-        if self.row_begun {
-            self.out.push(b',');
-        }
-        self.row_begun = true;
     }
 
     fn end_line(&mut self) {
         self.out.extend_from_slice(self.profile.line_end.bytes());
-        self.row_begun = false;
         self.at = 0;
     }
-}
 
-impl EncodedColumn {
-    fn new(laid_out: LaidOut) -> Self {
-        let guarded = match laid_out.treat_as {
-            Some(treat_as) => treat_as == TreatAs::Text,
-            None => laid_out.kind == ColumnKind::Text,
-        };
-        Self { laid_out, guarded, changes: ColumnChanges::default() }
+    fn text_cell(&mut self, text: &[u8]) {
+        let column = &mut self.columns[self.at - 1];
+        let literal = (1..=LITERAL_BYTES).contains(&text.len()) && !text.iter().any(u8::is_ascii_control);
+        if self.profile.spreadsheet && literal {
+            let spoilt = loses_digits(text) || has_leading_zeros(text);
+            if spoilt || column.as_text {
+                column.changes.numbers_as_text += u64::from(spoilt && !column.as_text);
+                return self.push_formula_text(text);
+            }
+        }
+        let guard = column.guarded && runs_as_formula(text) && !(column.as_number && is_number(text));
+        column.changes.formulas_guarded += u64::from(guard);
+        self.push_text(text, guard);
     }
-}
 
-impl ColumnKind {
-    fn fraction(self) -> u8 {
-        match self {
-            Self::Time { fraction } => fraction,
-            _ => 0,
+    /// A value that is no text, and so has nothing to be quoted or guarded, but digits that a spreadsheet may not keep.
+    fn plain_cell(&mut self, cell: Cell<'_>, start: usize) {
+        let column = &mut self.columns[self.at - 1];
+        push_value(&mut self.out, cell, column.kind);
+        let written = &self.out[start..];
+        let spoilt = self.profile.spreadsheet
+            && match cell {
+                Cell::Int(_) | Cell::UInt(_) | Cell::Decimal(_) => {
+                    loses_digits(written) || has_leading_zeros(written)
+                }
+                // Hexadecimal may look like a number: 0012, 12E4.
+                Cell::Bytes(_) => is_number(written),
+                // A double has no more digits than it needs, and what a spreadsheet shows of them is its own affair.
+                _ => false,
+            };
+        if self.profile.decimal != b'.' && matches!(cell, Cell::Decimal(_) | Cell::Float(_) | Cell::Double(_))
+        {
+            for byte in self.out[start..].iter_mut().filter(|byte| **byte == b'.') {
+                *byte = self.profile.decimal;
+            }
+        }
+        if spoilt || (self.profile.spreadsheet && column.as_text && self.out.len() - start <= LITERAL_BYTES) {
+            column.changes.numbers_as_text += u64::from(!column.as_text);
+            let digits = self.out.split_off(start);
+            self.push_formula_text(&digits);
+        } else if self.profile.quoting == Quoting::Always {
+            self.out.insert(start, self.profile.quote);
+            self.out.push(self.profile.quote);
+        }
+    }
+
+    /// Appends `="123"`: the one form in which Excel takes a text as it is and shows no stray character.
+    fn push_formula_text(&mut self, text: &[u8]) {
+        let quote = self.profile.quote;
+        self.out.push(quote);
+        push_doubling(&mut self.out, b"=\"", quote);
+        // Quotes are doubled for the formula, and again for CSV.
+        for (index, piece) in text.split(|byte| *byte == b'"').enumerate() {
+            if index > 0 {
+                push_doubling(&mut self.out, b"\"\"", quote);
+            }
+            push_doubling(&mut self.out, piece, quote);
+        }
+        push_doubling(&mut self.out, b"\"", quote);
+        self.out.push(quote);
+    }
+
+    /// Appends a text field, quoted where it must be. The empty string is always quoted: bare, it could be `NULL`.
+    fn push_text(&mut self, text: &[u8], guard: bool) {
+        let quoted = self.profile.quoting == Quoting::Always
+            || text.is_empty()
+            || text == self.profile.null.as_bytes()
+            // Bare, LOAD DATA takes this word for what it says.
+            || (self.profile.escape && text == b"NULL")
+            // Bare and alone on its line, `\.` is the end of the data to PostgreSQL's COPY.
+            || text == b"\\."
+            // In another encoding it may become something that must be quoted.
+            || (self.profile.charset != Charset::UTF_8 && !text.is_ascii())
+            // The apostrophe in front would be taken for the quote.
+            || (guard && self.profile.quote == b'\'')
+            || self.judge.should_quote(text);
+        if quoted {
+            self.out.push(self.profile.quote);
+        }
+        if guard {
+            push_doubling(&mut self.out, b"'", self.profile.quote);
+        }
+        match (quoted, self.profile.escape) {
+            (_, true) => self.push_escaping(text, quoted),
+            (true, false) => push_doubling(&mut self.out, text, self.profile.quote),
+            (false, false) => self.out.extend_from_slice(text),
+        }
+        if quoted {
+            self.out.push(self.profile.quote);
+        }
+    }
+
+    /// Appends with backslashes doubled, and quotes too where the field is quoted.
+    fn push_escaping(&mut self, text: &[u8], quoted: bool) {
+        for &byte in text {
+            if byte == b'\\' || (quoted && byte == self.profile.quote) {
+                self.out.push(byte);
+            }
+            self.out.push(byte);
         }
     }
 }
 
-/// An empty byte string must not look like `NULL` either.
-fn push_hex_or_empty(out: &mut Vec<u8>, bytes: &[u8]) {
-    if bytes.is_empty() {
-        out.extend_from_slice(b"\"\"");
-    } else {
-        push_hex(out, bytes);
+impl Encoder for CsvEncoder {
+    fn cell(&mut self, cell: Cell<'_>) {
+        let start = self.begin_field();
+        match cell {
+            Cell::Null => self.out.extend_from_slice(self.profile.null.as_bytes()),
+            Cell::Text(text) => self.text_cell(text),
+            // Empty bytes must not look like NULL either.
+            Cell::Bytes([]) => self.push_text(b"", false),
+            _ => self.plain_cell(cell, start),
+        }
+        self.end_field(start);
+    }
+
+    fn end_row(&mut self) -> Result<(), EncodeError> {
+        self.end_line();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), EncodeError> {
+        Ok(())
+    }
+
+    fn buffered(&self) -> usize {
+        self.out.len()
+    }
+
+    fn take(&mut self, _: usize) -> Result<Vec<u8>, EncodeError> {
+        Ok(take_all(&mut self.out))
+    }
+
+    fn changes(&self) -> Vec<ColumnChanges> {
+        self.columns.iter().map(|column| column.changes).collect()
     }
 }
 
-/// Appends `="123"` as a quoted field: the one form in which Excel shows all digits and no stray character.
-fn push_as_formula_text(out: &mut Vec<u8>, digits: &[u8]) {
-    out.extend_from_slice(b"\"=\"\"");
-    out.extend_from_slice(digits);
-    out.extend_from_slice(b"\"\"\"");
+impl CsvColumn {
+    fn new(column: &FileColumn, profile: &Profile) -> Self {
+        // JSON cannot begin like a formula that does anything: -5 is a number, and texts have quotes.
+        let text = column.kind == ColumnKind::Text || column.treat_as == Some(TreatAs::Text);
+        Self {
+            kind: column.kind,
+            guarded: profile.guard && text,
+            as_text: column.treat_as == Some(TreatAs::Text),
+            as_number: column.treat_as == Some(TreatAs::Number),
+            changes: ColumnChanges::default(),
+        }
+    }
 }
 
-fn push_doubling_quotes(out: &mut Vec<u8>, mut text: &[u8]) {
-    while let Some(quote) = memchr::memchr(QUOTE, text) {
-        out.extend_from_slice(&text[..=quote]);
-        out.push(QUOTE);
-        text = &text[quote + 1..];
+fn push_doubling(out: &mut Vec<u8>, mut text: &[u8], quote: u8) {
+    while let Some(at) = memchr::memchr(quote, text) {
+        out.extend_from_slice(&text[..=at]);
+        out.push(quote);
+        text = &text[at + 1..];
     }
     out.extend_from_slice(text);
 }

@@ -1,6 +1,10 @@
-//! Named ways to write a CSV file.
+//! Profiles: everything that a reader of a CSV file must know to read it right.
 
-use std::str::FromStr;
+use std::borrow::Cow;
+
+use jiff::tz::TimeZone;
+
+use crate::charset::Charset;
 
 /// How lines end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,37 +24,97 @@ impl LineEnd {
     }
 }
 
-/// A profile: everything that a reader of the file must know to read it right.
+/// Which fields are quoted. `NULL` never is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quoting {
+    /// Those that would be read wrongly otherwise, and the empty string.
+    Needed,
+    /// All.
+    Always,
+}
+
+/// A profile. It says how CSV and TSV are written; of the other formats it only moves the time zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// The name in messages, definitions and receipts.
-    pub name: &'static str,
-    /// Starts with the UTF-8 byte order mark, without which Excel takes the file for the system's old code page.
-    pub byte_order_mark: bool,
+    pub name: Cow<'static, str>,
+    /// Between fields: an ASCII character. TSV has a tab there, whatever the profile says.
+    pub delimiter: u8,
+    /// Around fields, and doubled within them: `"` or `'`.
+    pub quote: u8,
+    /// Which fields are quoted.
+    pub quoting: Quoting,
+    /// Backslashes are doubled, as MySQL's `LOAD DATA` expects it; without it, `\N` would not be `NULL` to it.
+    pub escape: bool,
     /// How lines end.
     pub line_end: LineEnd,
-    /// For a spreadsheet: formulas are guarded, long numbers keep their digits, and [`Profile::max_rows`] applies.
+    /// The first line has the columns' labels.
+    pub header: bool,
+    /// What stands for `NULL`, never quoted. A text of the same letters is quoted.
+    pub null: Cow<'static, str>,
+    /// Starts with the UTF-8 byte order mark, without which Excel takes the file for the system's old code page.
+    pub byte_order_mark: bool,
+    /// The encoding of the file.
+    pub charset: Charset,
+    /// Texts that a spreadsheet would run as formulas get an apostrophe in front; in text columns only.
+    pub guard: bool,
+    /// For a spreadsheet: numbers of more than 15 digits keep them, and files are split where a sheet ends.
     pub spreadsheet: bool,
+    /// Where instants are shown: `TIMESTAMP` columns. `None` is UTC.
+    pub time_zone: Option<TimeZone>,
+    /// What stands before a number's fraction: `.` or `,`.
+    pub decimal: u8,
 }
 
 impl Profile {
     /// RFC 4180 in UTF-8, lines end with LF. `NULL` is an empty field, the empty string is `""`, as PostgreSQL and DuckDB
     /// read them.
-    pub const PLAIN: Self =
-        Self { name: "plain", byte_order_mark: false, line_end: LineEnd::Lf, spreadsheet: false };
+    pub const PLAIN: Self = Self {
+        name: Cow::Borrowed("plain"),
+        delimiter: b',',
+        quote: b'"',
+        quoting: Quoting::Needed,
+        escape: false,
+        line_end: LineEnd::Lf,
+        header: true,
+        null: Cow::Borrowed(""),
+        byte_order_mark: false,
+        charset: Charset::UTF_8,
+        guard: false,
+        spreadsheet: false,
+        time_zone: None,
+        decimal: b'.',
+    };
 
     /// Opens correctly in Excel: byte order mark, CRLF, formula guard on text columns, long numbers kept as text.
-    pub const EXCEL: Self =
-        Self { name: "excel", byte_order_mark: true, line_end: LineEnd::CrLf, spreadsheet: true };
+    pub const EXCEL: Self = Self {
+        name: Cow::Borrowed("excel"),
+        line_end: LineEnd::CrLf,
+        byte_order_mark: true,
+        guard: true,
+        spreadsheet: true,
+        ..Self::PLAIN
+    };
 
-    /// All profiles, in the order in which messages list them.
-    pub const ALL: [Self; 2] = [Self::PLAIN, Self::EXCEL];
+    /// As `excel`, in Microsoft's Shift_JIS, for Japanese programs that do not know UTF-8. What does not map is counted.
+    pub const EXCEL_CP932: Self = Self {
+        name: Cow::Borrowed("excel-cp932"),
+        byte_order_mark: false,
+        charset: Charset::CP932,
+        ..Self::EXCEL
+    };
 
-    /// The rows of data a file may hold, where its reader has a limit. Excel cuts a sheet at 1,048,576 rows without a
-    /// word; one of them is the header.
+    /// Nothing is lost: `LOAD DATA` reads it back exactly. `NULL` is `\N`, bytes are hexadecimal, instants are in UTC.
+    pub const LOSSLESS: Self =
+        Self { name: Cow::Borrowed("lossless"), escape: true, null: Cow::Borrowed("\\N"), ..Self::PLAIN };
+
+    /// The built-in profiles, in the order in which messages list them.
+    pub const ALL: [Self; 4] = [Self::PLAIN, Self::EXCEL, Self::EXCEL_CP932, Self::LOSSLESS];
+
+    /// The built-in profile of this name.
     #[must_use]
-    pub fn max_rows(&self) -> Option<u64> {
-        self.spreadsheet.then_some(1_048_575)
+    pub fn built_in(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|profile| profile.name == name)
     }
 }
 
@@ -59,18 +123,7 @@ impl Profile {
 #[error("expected one of {}, got {actual:?}", allowed.join(", "))]
 pub struct UnknownName {
     /// The names there are.
-    pub allowed: Vec<&'static str>,
+    pub allowed: Vec<String>,
     /// The name that came.
     pub actual: String,
-}
-
-impl FromStr for Profile {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|profile| profile.name == name).ok_or_else(|| UnknownName {
-            allowed: Self::ALL.map(|profile| profile.name).into(),
-            actual: name.to_owned(),
-        })
-    }
 }

@@ -4,5 +4,6 @@
 mod excel;
 mod layout;
 mod plain;
+mod profiles;
 mod reference;
 mod samples;

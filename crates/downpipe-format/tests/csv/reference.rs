@@ -1,7 +1,9 @@
 //! The CSV encoder against an encoder that is slow and obviously right, on random tables.
 
-use downpipe_format::{Cell, Column, ColumnKind, CsvEncoder, Layout, Profile};
+use downpipe_format::{Cell, Column, ColumnKind, Layout, Profile};
 use proptest::prelude::*;
+
+use crate::samples::{cells, encoder};
 
 /// A random cell. Numbers are among them because they take another way through the encoder.
 #[derive(Debug, Clone)]
@@ -64,13 +66,8 @@ fn reference(header: &[String], rows: &[Vec<Value>]) -> String {
 fn encode(profile: Profile, header: &[String], rows: &[Vec<Value>]) -> Vec<u8> {
     let columns: Vec<Column> =
         header.iter().map(|name| Column { name: name.clone(), kind: ColumnKind::Text }).collect();
-    let mut encoder = CsvEncoder::new(profile, Layout::default());
-    encoder.start(&columns).unwrap();
-    for row in rows {
-        row.iter().for_each(|value| encoder.cell(value.as_cell()));
-        encoder.end_row();
-    }
-    encoder.take()
+    let rows: Vec<Vec<Cell<'_>>> = rows.iter().map(|row| row.iter().map(Value::as_cell).collect()).collect();
+    encoder(profile, &Layout::default(), &columns, &rows).file().take(usize::MAX).unwrap()
 }
 
 /// Text in which the characters that matter are common.
@@ -165,10 +162,6 @@ proptest! {
 }
 
 fn float_text(cell: Cell<'_>) -> String {
-    let mut encoder = CsvEncoder::new(Profile::PLAIN, Layout::default());
-    encoder.start(&[Column { name: "f".to_owned(), kind: ColumnKind::Float }]).unwrap();
-    encoder.cell(cell);
-    encoder.end_row();
-    let file = String::from_utf8(encoder.take()).unwrap();
-    file.strip_prefix("f\n").unwrap().trim_end().to_owned()
+    let file = cells(Profile::PLAIN, ColumnKind::Double, &[cell]);
+    file.strip_prefix("c\n").unwrap().trim_end().to_owned()
 }

@@ -1,10 +1,11 @@
 //! Columns, rows and encoders for the tests of other modules.
 
 use downpipe_format::{
-    Cell, Column, ColumnKind, ColumnOptions, CsvEncoder, Date, Layout, Profile, Time, TreatAs,
+    Cell, Column, ColumnKind, ColumnOptions, Compression, Date, EncodeError, Format, Layout, Profile,
+    RowEncoder, Style, Time, TreatAs,
 };
 
-pub(crate) const INTEGER: ColumnKind = ColumnKind::Integer { zerofill: 0 };
+pub(crate) const INTEGER: ColumnKind = ColumnKind::Integer { bits: 64, unsigned: false, zerofill: 0 };
 pub(crate) const SECONDS: ColumnKind = ColumnKind::Time { fraction: 0 };
 
 pub(crate) fn column(name: &str, kind: ColumnKind) -> Column {
@@ -27,24 +28,38 @@ pub(crate) fn hidden() -> ColumnOptions {
     ColumnOptions { hide: true, ..ColumnOptions::default() }
 }
 
-/// Rows through an encoder that has been started well.
+/// An encoder that has written what stands before the first row.
+pub(crate) fn started(
+    profile: Profile,
+    layout: &Layout,
+    columns: &[Column],
+) -> Result<RowEncoder, EncodeError> {
+    RowEncoder::start(Style::new(profile, Format::Csv, Compression::None).unwrap(), layout, columns)
+}
+
+/// Rows through an encoder, which takes of each the cells that it wants.
 pub(crate) fn encoder(
     profile: Profile,
-    layout: Layout,
+    layout: &Layout,
     columns: &[Column],
     rows: &[Vec<Cell<'_>>],
-) -> CsvEncoder {
-    let mut encoder = CsvEncoder::new(profile, layout);
-    assert_eq!(encoder.start(columns), Ok(()));
+) -> RowEncoder {
+    let mut encoder = started(profile, layout, columns).unwrap();
+    let sources = encoder.sources();
     for row in rows {
-        row.iter().for_each(|cell| encoder.cell(*cell));
-        encoder.end_row();
+        sources.iter().for_each(|source| encoder.cell(row[*source]));
+        encoder.end_row().unwrap();
     }
     encoder
 }
 
+/// The file so far, with what a snapshot would hide made visible.
+pub(crate) fn taken(encoder: &mut RowEncoder) -> String {
+    visible(&encoder.file().take(usize::MAX).unwrap())
+}
+
 pub(crate) fn encode(profile: Profile, columns: &[Column], rows: &[Vec<Cell<'_>>]) -> String {
-    visible(&encoder(profile, Layout::default(), columns, rows).take())
+    taken(&mut encoder(profile, &Layout::default(), columns, rows))
 }
 
 /// One column without a heading of interest: its cells, each on a line.
@@ -68,13 +83,13 @@ pub(crate) fn visible(bytes: &[u8]) -> String {
 pub(crate) fn zoo() -> (Vec<Column>, Vec<Vec<Cell<'static>>>) {
     let columns = vec![
         column("id", INTEGER),
-        column("padded", ColumnKind::Integer { zerofill: 6 }),
-        column("price", ColumnKind::Decimal),
-        column("ratio", ColumnKind::Float),
+        column("padded", ColumnKind::Integer { bits: 64, unsigned: true, zerofill: 6 }),
+        column("price", ColumnKind::Decimal { precision: 65 }),
+        column("ratio", ColumnKind::Double),
         column("name", ColumnKind::Text),
         column("hash", ColumnKind::Bytes),
         column("day", ColumnKind::Date),
-        column("at", ColumnKind::Time { fraction: 3 }),
+        column("at", ColumnKind::DateTime { fraction: 3 }),
         column("took", SECONDS),
     ];
     let date = Date { year: 2026, month: 1, day: 31 };
