@@ -1,12 +1,11 @@
 //! An accepted request: a message held against the catalog, every value typed.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
-use downpipe_format::{Profile, UnknownName};
+use downpipe_format::{Compression, Format, Style, UnknownName};
 
 use crate::catalog::Catalog;
-use crate::definition::{AFTER, Compression, Definition, Format, REQUESTED_BY};
+use crate::definition::{AFTER, Definition, Limits, REQUESTED_BY};
 use crate::job::JobId;
 use crate::message::ExportMessage;
 use crate::params::Value;
@@ -22,12 +21,8 @@ pub struct ExportRequest<'c> {
     pub params: BTreeMap<String, Value>,
     /// Who asked.
     pub requested_by: String,
-    /// How CSV is written.
-    pub profile: Profile,
-    /// The file format.
-    pub format: Format,
-    /// How the file is compressed.
-    pub compression: Compression,
+    /// What the file is like.
+    pub style: Style,
 }
 
 impl<'c> ExportRequest<'c> {
@@ -42,11 +37,16 @@ impl<'c> ExportRequest<'c> {
             let expected = format!("somebody who may ask for {:?}", definition.name);
             return Err(Rejection::new("requested_by", expected, &message.requested_by).into());
         }
-        Self::accept_for(definition, message)
+        let request = Self::accept_for(definition, message)?;
+        if definition.limits.exceed_a_run() && !request.style.is_continuable() {
+            let actual = format!("{:?}", request.style.extension());
+            return Err(Rejection::new("format", Limits::NEEDS_CONTINUING, actual).into());
+        }
+        Ok(request)
     }
 
-    /// Holds a message against a definition without asking who sent it: for a person who has the database's own
-    /// credentials in hand.
+    /// Holds a message against a definition without asking who sent it, or whether one run is long enough: for a person who
+    /// has the database's own credentials in hand, and all day.
     ///
     /// # Errors
     /// As [`Self::accept`].
@@ -72,14 +72,9 @@ impl<'c> ExportRequest<'c> {
             };
             wrong.push(Rejection::new(format!("params.{name}"), expected, "an unknown parameter"));
         }
-        let output = &definition.output;
-        let profile = choice("profile", message.profile.as_deref(), output.profile, &mut wrong);
-        let format = choice("format", message.format.as_deref(), output.format, &mut wrong);
-        let compression =
-            choice("compression", message.compression.as_deref(), output.compression, &mut wrong);
+        let style = style(definition, message, &mut wrong);
         Rejections::none_of(wrong)?;
-        let requested_by = message.requested_by.clone();
-        Ok(Self { definition, params, requested_by, profile, format, compression })
+        Ok(Self { definition, params, requested_by: message.requested_by.clone(), style })
     }
 
     /// The definition's SQL with a value at every placeholder.
@@ -99,7 +94,7 @@ impl<'c> ExportRequest<'c> {
     #[must_use]
     pub fn file_name(&self) -> String {
         let value_of = |name: &str| self.params.get(name).map(Value::to_string);
-        self.definition.output.filename.render(value_of, self.format)
+        self.definition.output.filename.render(value_of, &self.style)
     }
 
     /// The key of the finished object: `PREFIX/<export>/<yyyy>/<mm>/<dd>/<job id>/<file name>`. The day is the one the
@@ -127,23 +122,42 @@ fn find<'c>(message: &ExportMessage, catalog: &'c Catalog) -> Result<&'c Definit
     })
 }
 
-/// A choice that the message may override.
-fn choice<T: FromStr<Err = UnknownName>>(
+/// The definition's style with what the message asks for in its place.
+fn style(definition: &Definition, message: &ExportMessage, wrong: &mut Vec<Rejection>) -> Style {
+    let default = &definition.output.style;
+    let (profile, format, compression) = (
+        choice("profile", &message.profile, wrong, |name| definition.profile(name)),
+        choice("format", &message.format, wrong, str::parse::<Format>),
+        choice("compression", &message.compression, wrong, str::parse::<Compression>),
+    );
+    let profile = profile.unwrap_or_else(|| default.profile().clone());
+    let asked_for_format = format.is_some();
+    let format = format.unwrap_or(default.format());
+    let compression = compression.unwrap_or_else(|| {
+        // Who asks for another format cannot know that the definition's compression does not go with it.
+        let fits = format.compressions().contains(&default.compression());
+        if asked_for_format && !fits { Compression::None } else { default.compression() }
+    });
+    Style::new(profile, format, compression).unwrap_or_else(|UnknownName { allowed, actual }| {
+        let expected = format!("one of {} with format {:?}", allowed.join(", "), format.as_str());
+        wrong.push(Rejection::new("compression", expected, format!("{actual:?}")));
+        default.clone()
+    })
+}
+
+/// A choice that the message makes, if it makes one.
+fn choice<T>(
     field: &str,
-    asked: Option<&str>,
-    default: T,
+    asked: &Option<String>,
     wrong: &mut Vec<Rejection>,
-) -> T {
-    match asked.map(str::parse) {
-        None => default,
-        Some(Ok(choice)) => choice,
-        Some(Err(UnknownName { allowed, actual })) => {
-            wrong.push(Rejection::new(
-                field,
-                format!("one of {}", allowed.join(", ")),
-                format!("{actual:?}"),
-            ));
-            default
+    read: impl Fn(&str) -> Result<T, UnknownName>,
+) -> Option<T> {
+    match read(asked.as_deref()?) {
+        Ok(choice) => Some(choice),
+        Err(UnknownName { allowed, actual }) => {
+            let expected = format!("one of {}", allowed.join(", "));
+            wrong.push(Rejection::new(field, expected, format!("{actual:?}")));
+            None
         }
     }
 }

@@ -3,15 +3,17 @@
 //! [`Definition::parse`] turns a TOML file into one or says what is wrong with it and where; a `Definition` in hand is
 //! right, and nobody checks it again.
 
+mod column;
 mod output;
 mod parse;
+mod profile;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use downpipe_format::Layout;
+use downpipe_format::{Layout, Profile, UnknownName};
 
-pub use output::{Compression, FilenameTemplate, Format, Output, Retention};
+pub use output::{FilenameTemplate, Output, Retention};
 
 use crate::params::{Param, Value};
 use crate::sql::SqlTemplate;
@@ -36,6 +38,8 @@ pub struct Definition {
     pub resume: Option<Resume>,
     /// Labels and wishes for its columns.
     pub layout: Layout,
+    /// Its own profiles, by name.
+    pub profiles: BTreeMap<String, Profile>,
     /// Where an export must stop.
     pub limits: Limits,
     /// Who may ask.
@@ -44,6 +48,16 @@ pub struct Definition {
     pub output: Output,
     /// SHA-256 of the definition's text, in hexadecimal: the version a receipt names.
     pub sha256: String,
+}
+
+impl Definition {
+    /// The profile of this name: a built-in one, or one of the definition's own.
+    ///
+    /// # Errors
+    /// When there is none; says which there are.
+    pub fn profile(&self, name: &str) -> Result<Profile, UnknownName> {
+        profile::named(name, &self.profiles)
+    }
 }
 
 /// How an export goes on after a stop: its SQL filters on `:after` and orders by this unique column.
@@ -64,6 +78,19 @@ pub struct Limits {
     pub bytes: Option<u64>,
     /// The most seconds the query may take.
     pub seconds: Option<u64>,
+}
+
+impl Limits {
+    /// Seconds after which a run of the worker ends, whatever it is doing: the most that Lambda gives.
+    const RUN: u64 = 900;
+
+    /// What is expected of a file that takes more than one run.
+    pub(crate) const NEEDS_CONTINUING: &'static str = "csv, tsv or jsonl, and no zip: limits.seconds is more than the 900 of one run, and only these can be continued";
+
+    /// Whether a query may take longer than one run of the worker.
+    pub(crate) fn exceed_a_run(&self) -> bool {
+        self.seconds.is_some_and(|seconds| seconds > Self::RUN)
+    }
 }
 
 /// Who may ask for an export: patterns in which `*` stands for any text, upper and lower case alike.

@@ -1,74 +1,17 @@
-//! What the file is like: profile, format, compression, name, and how long it is kept.
+//! What the file is like: style, name, and how long it is kept.
 
-use downpipe_format::{Profile, UnknownName};
+use downpipe_format::{Format, Style, named_choice};
 
 /// A definition's `[output]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// How CSV is written.
-    pub profile: Profile,
-    /// The file format.
-    pub format: Format,
-    /// How the file is compressed.
-    pub compression: Compression,
+    /// Profile, format and compression when the request does not say.
+    pub style: Style,
     /// What the file is called.
     pub filename: FilenameTemplate,
     /// How long it is kept.
     pub retention: Retention,
 }
-
-/// Implements a choice by name: `ALL`, `as_str`, and a `FromStr` whose error lists what is allowed.
-macro_rules! named_choice {
-    ($type:ident, $($variant:ident = $name:literal),+) => {
-        impl $type {
-            /// Every choice, in the order in which messages list them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The name in messages, definitions and receipts.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name),+ }
-            }
-        }
-
-        impl std::str::FromStr for $type {
-            type Err = UnknownName;
-
-            fn from_str(name: &str) -> Result<Self, Self::Err> {
-                Self::ALL.iter().copied().find(|choice| choice.as_str() == name).ok_or_else(|| UnknownName {
-                    allowed: Self::ALL.iter().map(|choice| choice.as_str()).collect(),
-                    actual: name.to_owned(),
-                })
-            }
-        }
-    };
-}
-
-/// The file format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Comma-separated values, written as the profile says.
-    Csv,
-}
-named_choice!(Format, Csv = "csv");
-
-impl Format {
-    /// The media type for `Content-Type`.
-    #[must_use]
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv; charset=utf-8; header=present",
-        }
-    }
-}
-
-/// How the file is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    None,
-}
-named_choice!(Compression, None = "none");
 
 /// How long a finished file is kept. The bucket's lifecycle rules delete it by a tag of this name, so there is a rule for
 /// each of these and for no other.
@@ -123,7 +66,8 @@ impl FilenameTemplate {
 
     /// Checks the template against the parameters it may name.
     pub(crate) fn parse(template: &str, known: impl Fn(&str) -> bool) -> Result<Self, String> {
-        let stem = template.strip_suffix(".csv").unwrap_or(template);
+        let extension = |format: &Format| template.strip_suffix(&format!(".{}", format.as_str()));
+        let stem = Format::ALL.iter().find_map(extension).unwrap_or(template);
         let mut rest = stem;
         while let Some((_, after)) = rest.split_once('{') {
             let Some((name, after)) = after.split_once('}') else {
@@ -142,7 +86,7 @@ impl FilenameTemplate {
     }
 
     /// The file name for these values, with characters replaced that some file system or header would not take.
-    pub(crate) fn render(&self, value_of: impl Fn(&str) -> Option<String>, format: Format) -> String {
+    pub(crate) fn render(&self, value_of: impl Fn(&str) -> Option<String>, style: &Style) -> String {
         let mut name = String::new();
         let mut rest = self.0.as_str();
         while let Some((before, after)) = rest.split_once('{') {
@@ -160,6 +104,6 @@ impl FilenameTemplate {
         name.truncate(cut);
         // A leading dot would hide the file, or point at a folder.
         let name = name.trim_matches(|c: char| c == '.' || c.is_whitespace());
-        format!("{}.{}", if name.is_empty() { "export" } else { name }, format.as_str())
+        format!("{}.{}", if name.is_empty() { "export" } else { name }, style.extension())
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use downpipe_format::{ColumnOptions, Layout, Profile, TreatAs};
+use downpipe_format::{ColumnOptions, Compression, Format, Layout, Profile, Style, same_name};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
-use super::output::{Compression, FilenameTemplate, Format, Output, Retention};
+use super::column::RawColumn;
+use super::output::{FilenameTemplate, Output, Retention};
+use super::profile::{self, RawProfile};
 use super::{AFTER, Access, Definition, DefinitionError, Limits, REQUESTED_BY, Resume};
 use crate::job::hex;
 use crate::message::RawParam;
@@ -24,7 +26,9 @@ struct RawDefinition {
     params: BTreeMap<Spanned<String>, Spanned<RawDefinitionParam>>,
     resume: Option<Spanned<RawResume>>,
     #[serde(default)]
-    columns: BTreeMap<String, RawColumn>,
+    columns: BTreeMap<Spanned<String>, RawColumn>,
+    #[serde(default)]
+    profiles: BTreeMap<Spanned<String>, RawProfile>,
     #[serde(default)]
     limits: RawLimits,
     #[serde(default)]
@@ -64,23 +68,6 @@ enum Scalar {
 struct RawResume {
     column: String,
     start: Scalar,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawColumn {
-    label: Option<String>,
-    #[serde(default)]
-    hide: bool,
-    #[serde(rename = "as")]
-    treat_as: Option<RawTreatAs>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RawTreatAs {
-    Text,
-    Number,
 }
 
 #[derive(Deserialize, Default)]
@@ -123,15 +110,24 @@ impl Definition {
         let params = read_params(&source, raw.params)?;
         let sql = read_sql(&source, &raw.sql, &params, raw.resume.is_some())?;
         let resume = raw.resume.map(|resume| read_resume(&source, &resume, &sql)).transpose()?;
-        let output = read_output(&source, name, &raw.output, &params)?;
+        let profiles = read_profiles(&source, raw.profiles)?;
+        let output = read_output(&source, name, &raw.output, &params, &profiles)?;
+        let limits: Limits = raw.limits.into();
+        if limits.exceed_a_run() && !output.style.is_continuable() {
+            let key = raw.output.format.as_ref().or(raw.output.compression.as_ref());
+            let (expected, actual) = (Limits::NEEDS_CONTINUING, output.style.extension());
+            let reason = format!("output.format: expected {expected}, got {actual:?}");
+            return Err(source.wrong(key.map(Spanned::span).unwrap_or_default(), reason));
+        }
         Ok(Self {
             name: name.to_owned(),
             title: raw.title.into_inner(),
             sql,
             params,
             resume,
-            layout: Layout::new(raw.columns.into_iter().map(|(name, c)| (name, c.into())).collect()),
-            limits: raw.limits.into(),
+            layout: read_columns(&source, raw.columns)?,
+            profiles,
+            limits,
             access: Access { requesters: raw.access.requesters },
             output,
             sha256: hex(&Sha256::digest(text)),
@@ -269,22 +265,64 @@ fn read_resume(
     Ok(Resume { column: column.clone(), start })
 }
 
+fn read_columns(
+    source: &Source<'_>,
+    raw: BTreeMap<Spanned<String>, RawColumn>,
+) -> Result<Layout, DefinitionError> {
+    let mut columns: BTreeMap<String, ColumnOptions> = BTreeMap::new();
+    for (name, raw) in raw {
+        if let Some(other) = columns.keys().find(|other| same_name(other, name.get_ref())) {
+            let reason =
+                format!("columns.{}: the same column as {other:?}; names ignore case", name.get_ref());
+            return Err(source.wrong(name.span(), reason));
+        }
+        columns.insert(name.into_inner(), raw.into());
+    }
+    Ok(Layout::new(columns))
+}
+
+fn read_profiles(
+    source: &Source<'_>,
+    raw: BTreeMap<Spanned<String>, RawProfile>,
+) -> Result<BTreeMap<String, Profile>, DefinitionError> {
+    let read = |(name, raw): (Spanned<String>, RawProfile)| {
+        let span = name.span();
+        let name = name.into_inner();
+        match raw.read(&name) {
+            Ok(profile) => Ok((name, profile)),
+            Err(reason) => Err(source.wrong(span, format!("profiles.{name}{reason}"))),
+        }
+    };
+    raw.into_iter().map(read).collect()
+}
+
 fn read_output(
     source: &Source<'_>,
     name: &str,
     raw: &RawOutput,
     params: &BTreeMap<String, Param>,
+    profiles: &BTreeMap<String, Profile>,
 ) -> Result<Output, DefinitionError> {
-    fn choice<T: std::str::FromStr<Err: ToString>>(
+    fn choice<T, E: ToString>(
         source: &Source<'_>,
         key: &str,
         raw: Option<&Spanned<String>>,
         default: T,
+        read: impl Fn(&str) -> Result<T, E>,
     ) -> Result<T, DefinitionError> {
         let Some(raw) = raw else { return Ok(default) };
-        let wrong = |error: T::Err| source.wrong(raw.span(), format!("output.{key}: {}", error.to_string()));
-        raw.get_ref().parse().map_err(wrong)
+        let wrong = |error: E| source.wrong(raw.span(), format!("output.{key}: {}", error.to_string()));
+        read(raw.get_ref()).map_err(wrong)
     }
+    let profile = choice(source, "profile", raw.profile.as_ref(), Profile::PLAIN, |name| {
+        profile::named(name, profiles)
+    })?;
+    let format = choice(source, "format", raw.format.as_ref(), Format::Csv, str::parse)?;
+    let compression = choice(source, "compression", raw.compression.as_ref(), Compression::None, str::parse)?;
+    let style = Style::new(profile, format, compression).map_err(|error| {
+        let span = raw.compression.as_ref().map(Spanned::span).unwrap_or_default();
+        source.wrong(span, format!("output.compression: with format {}, {error}", format.as_str()))
+    })?;
     let filename = raw.filename.as_ref();
     let filename = FilenameTemplate::parse(filename.map_or(name, |spanned| spanned.get_ref()), |p| {
         params.contains_key(p)
@@ -292,13 +330,8 @@ fn read_output(
     .map_err(|reason| {
         source.wrong(filename.map(Spanned::span).unwrap_or_default(), format!("output.filename: {reason}"))
     })?;
-    Ok(Output {
-        profile: choice(source, "profile", raw.profile.as_ref(), Profile::PLAIN)?,
-        format: choice(source, "format", raw.format.as_ref(), Format::Csv)?,
-        compression: choice(source, "compression", raw.compression.as_ref(), Compression::None)?,
-        filename,
-        retention: choice(source, "retention", raw.retention.as_ref(), Retention::default())?,
-    })
+    let retention = choice(source, "retention", raw.retention.as_ref(), Retention::default(), str::parse)?;
+    Ok(Output { style, filename, retention })
 }
 
 impl From<&Scalar> for RawParam {
@@ -315,16 +348,6 @@ impl From<&Scalar> for RawParam {
 impl From<Scalar> for RawParam {
     fn from(scalar: Scalar) -> Self {
         (&scalar).into()
-    }
-}
-
-impl From<RawColumn> for ColumnOptions {
-    fn from(raw: RawColumn) -> Self {
-        let treat_as = raw.treat_as.map(|treat_as| match treat_as {
-            RawTreatAs::Text => TreatAs::Text,
-            RawTreatAs::Number => TreatAs::Number,
-        });
-        Self { label: raw.label, hide: raw.hide, treat_as }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use downpipe_core::catalog::{Catalog, DefinitionFile};
-use downpipe_core::definition::{Compression, Definition, Format, Limits, Retention};
+use downpipe_core::definition::{Definition, Limits, Retention};
 use downpipe_core::params::{Param, ParamType, Value};
-use downpipe_format::{ColumnOptions, Layout, Profile, TreatAs};
+use downpipe_format::{ColumnOptions, Compression, Format, Layout, Profile, Style, TreatAs};
 use insta::assert_snapshot;
 
 use crate::samples::definition;
@@ -114,7 +114,11 @@ fn a_definition_with_everything_is_read() {
     let options = [
         (
             "total",
-            ColumnOptions { label: Some("合計".to_owned()), treat_as: Some(TreatAs::Number), hide: false },
+            ColumnOptions {
+                label: Some("合計".to_owned()),
+                treat_as: Some(TreatAs::Number),
+                ..ColumnOptions::default()
+            },
         ),
         ("memo", ColumnOptions { treat_as: Some(TreatAs::Text), ..ColumnOptions::default() }),
         ("id", ColumnOptions { hide: true, ..ColumnOptions::default() }),
@@ -127,8 +131,8 @@ fn a_definition_with_everything_is_read() {
     assert_eq!(definition.limits, limits);
     let output = &definition.output;
     assert_eq!(
-        (output.profile, output.format, output.compression, output.retention),
-        (Profile::EXCEL, Format::Csv, Compression::None, Retention::Days30)
+        (output.style.clone(), output.retention),
+        (Style::new(Profile::EXCEL, Format::Csv, Compression::None).unwrap(), Retention::Days30)
     );
     assert_snapshot!(definition.sha256, @"65c2441a3fe74dcfc9d37103c14f232bf5ed043fb3372387acf98889f0edcb00");
 }
@@ -137,7 +141,7 @@ fn a_definition_with_everything_is_read() {
 fn the_least_definition_is_title_and_sql() {
     let definition = definition("title = \"T\"\nsql = \"SELECT 1\"");
     assert_eq!(definition.limits, Limits::default());
-    assert_eq!(definition.output.profile, Profile::PLAIN);
+    assert_eq!(*definition.output.style.profile(), Profile::PLAIN);
     assert_eq!(definition.output.retention, Retention::Days7);
     assert!(definition.access.allows("anybody"), "without [access] everyone may ask");
 }
@@ -174,10 +178,10 @@ fn title_and_sql_must_be_there() {
 
 #[test]
 fn unknown_keys_are_refused_everywhere() {
-    assert_snapshot!(refused("query = \"x\""), @"exports/orders.toml:3: unknown field `query`, expected one of `title`, `sql`, `params`, `resume`, `columns`, `limits`, `access`, `output`");
+    assert_snapshot!(refused("query = \"x\""), @"exports/orders.toml:3: unknown field `query`, expected one of `title`, `sql`, `params`, `resume`, `columns`, `profiles`, `limits`, `access`, `output`");
     assert_snapshot!(refused_param("typ = \"date\""), @"exports/orders.toml:4: unknown field `typ`, expected one of `type`, `required`, `default`, `one_of`, `label`, `max_length`");
     assert_snapshot!(refused("[params.x]\ntype = \"date\"\n[limits]\nrow = 5"), @"exports/orders.toml:6: unknown field `row`, expected one of `rows`, `bytes`, `seconds`");
-    assert_snapshot!(refused("[columns.a]\nheading = \"x\""), @"exports/orders.toml:4: unknown field `heading`, expected one of `label`, `hide`, `as`");
+    assert_snapshot!(refused("[columns.a]\nheading = \"x\""), @"exports/orders.toml:4: unknown field `heading`, expected one of `label`, `hide`, `order`, `as`, `mask`");
     assert_snapshot!(refused("[access]\nrequester = []"), @"exports/orders.toml:4: unknown field `requester`, expected `requesters`");
     assert_snapshot!(refused_output("file = \"x\""), @"exports/orders.toml:6: unknown field `file`, expected one of `profile`, `format`, `compression`, `filename`, `retention`");
     assert_snapshot!(refused("[resume]\ncolumn = \"id\"\nstart = 0\nend = 5"), @"exports/orders.toml:6: unknown field `end`, expected `column` or `start`");
@@ -225,14 +229,14 @@ fn what_continues_must_say_how() {
 
 #[test]
 fn choices_are_named() {
-    assert_snapshot!(refused_output("profile = \"csv\""), @r#"exports/orders.toml:6: output.profile: expected one of plain, excel, got "csv""#);
-    assert_snapshot!(refused_output("format = \"xml\""), @r#"exports/orders.toml:6: output.format: expected one of csv, got "xml""#);
-    assert_snapshot!(refused_output("compression = \"rar\""), @r#"exports/orders.toml:6: output.compression: expected one of none, got "rar""#);
+    assert_snapshot!(refused_output("profile = \"csv\""), @r#"exports/orders.toml:6: output.profile: expected one of plain, excel, excel-cp932, lossless, got "csv""#);
+    assert_snapshot!(refused_output("format = \"xml\""), @r#"exports/orders.toml:6: output.format: expected one of csv, tsv, jsonl, xlsx, parquet, got "xml""#);
+    assert_snapshot!(refused_output("compression = \"rar\""), @r#"exports/orders.toml:6: output.compression: expected one of none, gzip, zstd, zip, got "rar""#);
     assert_snapshot!(refused_output("retention = \"2d\""), @r#"exports/orders.toml:6: output.retention: expected one of 1d, 3d, 7d, 14d, 30d, 90d, got "2d""#);
     assert_snapshot!(refused_output("filename = \"a-{y}\""), @"exports/orders.toml:6: output.filename: `{y}` is not a parameter of this definition");
     assert_snapshot!(refused_output("filename = \"a-{x\""), @r#"exports/orders.toml:6: output.filename: expected a `}` after the `{` in "a-{x""#);
     assert_snapshot!(refused_output("filename = \".csv\""), @"exports/orders.toml:6: output.filename: expected a name, got nothing");
-    assert_snapshot!(refused("[columns.a]\nas = \"date\""), @"exports/orders.toml:4: unknown variant `date`, expected `text` or `number`");
+    assert_snapshot!(refused("[columns.a]\nas = \"date\""), @"exports/orders.toml:4: unknown variant `date`, expected one of `text`, `number`, `timestamp`");
     assert_snapshot!(refused("[limits]\nrows = 0"), @"exports/orders.toml:4: invalid value: integer `0`, expected a nonzero u64");
     assert_snapshot!(refused("[limits]\nseconds = -1"), @"exports/orders.toml:4: invalid value: integer `-1`, expected a nonzero u64");
 }

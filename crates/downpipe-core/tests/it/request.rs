@@ -32,10 +32,10 @@ fn a_request_takes_what_it_does_not_say_from_the_definition() {
     let catalog = catalog(ORDERS);
     let body = r#"{"export":"orders","requested_by":"alice@example.com","params":{"from":"2026-01-01"}}"#;
     let request = accept(&catalog, body).unwrap();
-    assert_eq!(request.profile, Profile::PLAIN);
+    assert_eq!(*request.style.profile(), Profile::PLAIN);
     assert_eq!(request.params["count"].to_string(), "5");
     let body = body.replace("\"export\"", "\"profile\":\"excel\",\"export\"");
-    assert_eq!(accept(&catalog, &body).unwrap().profile, Profile::EXCEL);
+    assert_eq!(accept(&catalog, &body).unwrap().style.profile(), &Profile::EXCEL);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn everything_wrong_is_named_at_once() {
     let by = r#""requested_by":"alice@example.com""#;
     assert_snapshot!(refused(&catalog, &format!(r#"{{"export":"ordres",{by}}}"#)), @r#"export: expected one of orders, got "ordres""#);
     assert_snapshot!(refused(&catalog, &format!(r#"{{"export":"orders",{by}}}"#)), @"params.from: expected a date such as 2026-01-31, got nothing");
-    assert_snapshot!(refused(&catalog, &format!(r#"{{"export":"orders",{by},"params":{{"from":5,"count":"x","form":"2026-01-01"}},"profile":"tsv","format":"xml","compression":"zip"}}"#)), @r#"params.count: expected a whole number between -9223372036854775808 and 9223372036854775807, got "x"; params.from: expected a date such as 2026-01-31, got 5; params.form: expected one of count, from, got an unknown parameter; profile: expected one of plain, excel, got "tsv"; format: expected one of csv, got "xml"; compression: expected one of none, got "zip""#);
+    assert_snapshot!(refused(&catalog, &format!(r#"{{"export":"orders",{by},"params":{{"from":5,"count":"x","form":"2026-01-01"}},"profile":"tsv","format":"xml","compression":"rar"}}"#)), @r#"params.count: expected a whole number between -9223372036854775808 and 9223372036854775807, got "x"; params.from: expected a date such as 2026-01-31, got 5; params.form: expected one of count, from, got an unknown parameter; profile: expected one of plain, excel, excel-cp932, lossless, got "tsv"; format: expected one of csv, tsv, jsonl, xlsx, parquet, got "xml"; compression: expected one of none, gzip, zstd, zip, got "rar""#);
     assert_snapshot!(refused(&Catalog::default(), r#"{"export":"orders"}"#), @r#"export: expected no export: there are none, got "orders""#);
 }
 
