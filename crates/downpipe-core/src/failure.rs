@@ -4,6 +4,9 @@
 //! failure: the message comes back.)
 
 use std::error::Error;
+use std::io::ErrorKind;
+
+use downpipe_format::EncodeError;
 
 use crate::job::Failure;
 use crate::ledger::LedgerError;
@@ -88,6 +91,12 @@ fn of_source(error: &SourceError) -> (Next, Failure) {
             let failure = failure("query_failed", words, ASK_OPERATOR);
             (Next::Fail, Failure { detail: Some(message.clone()), ..failure })
         }
+        SourceError::UnknownType(_) => {
+            let words = "The query returns a column of a type that cannot be read, such as VECTOR.";
+            let cure = "Asking again will not help. Its definition must convert the column: VECTOR_TO_STRING(column) for people, \
+                        CAST(column AS BINARY) for the bytes.";
+            (Next::Fail, failure("unknown_type", words, cure))
+        }
         SourceError::TimedOut => {
             (Next::Fail, failure("timed_out", "The query took longer than it may.", ASK_FOR_LESS))
         }
@@ -106,21 +115,53 @@ fn of_source(error: &SourceError) -> (Next, Failure) {
 
 fn of_sink(error: &SinkError) -> (Next, Failure) {
     match error {
-        SinkError::Layout(error) => {
-            let words = format!("The export's definition does not fit its query: {error}.");
-            (Next::Fail, failure("definition", words, ASK_OPERATOR))
-        }
+        SinkError::Encode(error) => of_encode(error),
         SinkError::Limit { what, most } => {
             let words = format!("The result is larger than allowed: more than {most} {what}.");
-            let advice = if *what == "rows in one sheet" {
-                "Ask for less at once, or for the profile \"plain\", which has no such limit."
-            } else {
-                ASK_FOR_LESS
-            };
-            (Next::Fail, failure("too_large", words, advice))
+            (Next::Fail, failure("too_large", words, ASK_FOR_LESS))
+        }
+        SinkError::SheetFull { most } => {
+            let words = format!(
+                "The result has more than the {most} rows that a sheet takes, and only one file may be written."
+            );
+            let advice = "Ask for less at once, for the compression \"zip\", which takes several sheets, or for the profile \"plain\".";
+            (Next::Fail, failure("sheet_full", words, advice))
         }
         SinkError::Store(error) => of_store(error),
         SinkError::Ledger(error) => of_ledger(error),
+    }
+}
+
+fn of_encode(error: &EncodeError) -> (Next, Failure) {
+    match error {
+        EncodeError::Layout(error) => {
+            let words = format!("The export's definition does not fit its query: {error}.");
+            (Next::Fail, failure("definition", words, ASK_OPERATOR))
+        }
+        EncodeError::DoesNotFit { .. } => {
+            let words = format!("The result cannot be written in this format: {error}.");
+            (
+                Next::Fail,
+                failure(
+                    "does_not_fit",
+                    words,
+                    "Ask for another format, such as csv, which takes every value.",
+                ),
+            )
+        }
+        EncodeError::Compress(_) => {
+            (Next::Retry, failure("compression", "The file could not be compressed.", ASK_OPERATOR))
+        }
+        // It will not be larger the next time.
+        EncodeError::Disk(error) if error.kind() == ErrorKind::StorageFull => {
+            let words = "The file is too large for the worker's disk, on which a workbook is put together.";
+            let advice = "Ask for less at once, or for another format, such as csv.";
+            (Next::Fail, failure("disk_full", words, advice))
+        }
+        EncodeError::Disk(_) => {
+            let words = "The file could not be put together on the worker's disk.";
+            (Next::Retry, failure("disk", words, ASK_OPERATOR))
+        }
     }
 }
 

@@ -1,38 +1,53 @@
-//! The sink of an export: cells become bytes, bytes become parts, parts go on their way.
+//! The sink of an export: cells become bytes, bytes become files, files become objects in the store.
 
-use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, Digest as Crc};
-use downpipe_format::{Cell, Changes, Column, CsvEncoder};
-use sha2::{Digest as _, Sha256};
+use downpipe_format::{
+    Cell, Changes, Column, Compression, EncodeError, Encoder, FullFile, Packer, RowEncoder,
+};
 
-use crate::job::hex;
-use crate::parts::{PartUploads, part_bytes};
+use crate::object_writer::{ObjectWriter, StoredObject};
 use crate::pipeline::{Order, Progress};
-use crate::source::{RowSink, SinkError, SinkState};
-use crate::store::{ObjectStore, StoreError, Total};
+use crate::source::{EndOfResult, RowSink, SinkError, SinkState};
+use crate::split;
+use crate::store::{NewObject, ObjectStore, StoreError};
 
-/// Writes one file into a store.
+/// Bytes that go to a compressor at once; a part of the upload is made of many of these.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Writes the files of one export into a store: one, unless a spreadsheet has more rows than a sheet takes.
 pub(crate) struct FileWriter<'a, S: ObjectStore, P: Progress> {
     store: &'a S,
     progress: &'a P,
     order: &'a Order,
-    encoder: CsvEncoder,
-    /// Bytes that have left the encoder.
-    bytes: u64,
-    sha256: Sha256,
-    crc64nvme: Crc,
-    /// Begun with the first full part: most results are smaller than that, and one request stores them.
-    uploads: Option<PartUploads<S::Upload>>,
+    /// `None` before the columns are known, and when the last row has been written.
+    rows: Option<RowEncoder>,
+    packer: Packer,
+    /// The object that is being written.
+    object: ObjectWriter<S>,
+    /// Rows in the files of it that have ended.
+    object_rows: u64,
+    /// Objects that are full, under names that are not theirs yet.
+    staged: Vec<WrittenFile>,
+    /// The file that is being written, from 1. In an archive, all files are one object.
+    number: u32,
+    /// What the metadata of an object says besides, once the result is at its end.
+    facts: Vec<(&'static str, String)>,
 }
 
-/// What a finished file is.
+/// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) rows: u64,
-    pub(crate) total: Total,
-    pub(crate) sha256: String,
+    pub(crate) files: Vec<WrittenFile>,
     pub(crate) columns: Vec<String>,
     pub(crate) changes: Changes,
+    pub(crate) load_data: Option<String>,
+}
+
+/// An object with the rows in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WrittenFile {
+    pub(crate) stored: StoredObject,
+    pub(crate) rows: u64,
 }
 
 impl<'a, S: ObjectStore, P: Progress> FileWriter<'a, S, P> {
@@ -41,104 +56,212 @@ impl<'a, S: ObjectStore, P: Progress> FileWriter<'a, S, P> {
             store,
             progress,
             order,
-            encoder: CsvEncoder::new(order.profile, order.layout.clone()),
-            bytes: 0,
-            sha256: Sha256::new(),
-            crc64nvme: Crc::new(CrcAlgorithm::Crc64Nvme),
-            uploads: None,
+            rows: None,
+            packer: Packer::new(order.style.compression()),
+            object: ObjectWriter::new(first_object(order, store)),
+            object_rows: 0,
+            staged: Vec::new(),
+            number: 1,
+            facts: Vec::new(),
         }
     }
 
+    /// Rows written so far.
     pub(crate) fn rows(&self) -> u64 {
-        self.encoder.rows()
+        self.rows.as_ref().map_or(0, RowEncoder::rows)
     }
 
-    /// Stores what is left and completes the file. Only to be called for a result that is proven whole.
-    pub(crate) async fn complete(&mut self) -> Result<Written, SinkError> {
-        let rest = self.take();
+    /// Stores what is left and gives the files their names. Only to be called for a result that is proven whole.
+    pub(crate) async fn complete(&mut self, end: &EndOfResult) -> Result<Written, SinkError> {
+        let Some(rows) = self.rows.take() else {
+            unreachable!("a source that has come to its end has said what the columns are")
+        };
+        let mut written = Written {
+            rows: rows.rows(),
+            files: Vec::new(),
+            columns: rows.labels(),
+            changes: rows.changes(),
+            load_data: rows.load_data(),
+        };
+        self.end_file(rows.into_file()).await?;
+        // What was waiting for a compressor, or to become a workbook, has its size only now.
+        self.check_limits(written.rows, 0)?;
         // The last moment to learn that the job is somebody else's now.
-        self.progress.advanced(self.encoder.rows(), self.bytes).await?;
-        let total = Total { bytes: self.bytes, crc64nvme: self.crc64nvme.finalize() };
-        match &mut self.uploads {
-            None => self.store.put(&self.order.object, Bytes::from(rest), total).await?,
-            Some(uploads) => {
-                if !rest.is_empty() {
-                    uploads.send(rest).await?;
-                }
-                uploads.complete(total).await?;
+        self.progress.advanced(written.rows, self.bytes()).await?;
+        let changed: u64 = written.changes.iter().map(|(_, changes)| changes.total()).sum();
+        self.facts =
+            vec![("downpipe-as-of", end.as_of.to_string()), ("downpipe-changed", changed.to_string())];
+        let of = if self.is_archive() { 1 } else { self.number };
+        self.object.readdress(self.named(of, of));
+        self.complete_object().await?;
+        for (number, WrittenFile { stored, rows }) in (1..).zip(std::mem::take(&mut self.staged)) {
+            let object = self.named(number, of);
+            let file = WrittenFile { stored: rename(self.store, stored, object, rows).await?, rows };
+            written.files.push(file);
+        }
+        Ok(written)
+    }
+
+    /// Whether a file before the last has been completed, or may have been: an answer can be lost.
+    pub(crate) fn has_several(&self) -> bool {
+        self.number > 1
+    }
+
+    /// Gives up the object that is being written and leaves nothing of it behind.
+    pub(crate) async fn abandon(self) -> Result<(), StoreError> {
+        self.object.abandon().await
+    }
+
+    /// The sheet is full and there are more rows: they go into another file, and that into another object or, in an archive,
+    /// into the same.
+    async fn next_file(&mut self, full: FullFile) -> Result<(), SinkError> {
+        if !self.is_archive() && !self.store.holds_several() {
+            return Err(SinkError::SheetFull { most: full.rows });
+        }
+        self.end_file(full).await?;
+        self.number += 1;
+        if !self.is_archive() {
+            self.complete_object().await?;
+            self.packer = Packer::new(self.order.style.compression());
+            self.object = ObjectWriter::new(self.order.object.staged(self.number));
+        }
+        Ok(self.begin_file()?)
+    }
+
+    fn begin_file(&mut self) -> Result<(), EncodeError> {
+        let name = split::in_archive(&self.order.object, &self.order.style, self.number);
+        self.packer.begin_file(&name).map_err(EncodeError::Compress)
+    }
+
+    async fn end_file(&mut self, FullFile { mut encoder, rows }: FullFile) -> Result<(), SinkError> {
+        // A workbook takes seconds to put together, and the lease must be renewed meanwhile.
+        let finished = tokio::task::spawn_blocking(move || encoder.finish().map(|()| encoder)).await;
+        let mut encoder = finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        self.send(&mut *encoder).await?;
+        self.object_rows += rows;
+        Ok(self.packer.end_file().map_err(EncodeError::Compress)?)
+    }
+
+    /// Takes what the file has so far, and sends as many parts as there are.
+    async fn send(&mut self, file: &mut dyn Encoder) -> Result<(), SinkError> {
+        while file.buffered() > 0 {
+            self.packer.push(file.take(self.chunk_bytes())?).map_err(EncodeError::Compress)?;
+            if self.packer.buffered() >= self.object.part_bytes() {
+                let part = self.packer.take_part().map_err(EncodeError::Compress)?;
+                self.object.part(self.store, part).await?;
             }
         }
-        Ok(Written {
-            rows: self.encoder.rows(),
-            total,
-            sha256: hex(&std::mem::take(&mut self.sha256).finalize()),
-            columns: self.encoder.labels(),
-            changes: self.encoder.changes(),
-        })
+        Ok(())
     }
 
-    /// Gives up and leaves nothing behind.
-    pub(crate) async fn abandon(self) -> Result<(), StoreError> {
-        match self.uploads {
-            Some(uploads) => uploads.abort().await,
-            None => Ok(()),
+    async fn complete_object(&mut self) -> Result<(), SinkError> {
+        let rest = self.packer.finish().map_err(EncodeError::Compress)?;
+        let rows = std::mem::take(&mut self.object_rows);
+        let stored = self.object.complete(self.store, rest, rows).await?;
+        self.staged.push(WrittenFile { stored, rows });
+        Ok(())
+    }
+
+    /// The object that holds file `number` of so many.
+    fn named(&self, number: u32, of: u32) -> NewObject {
+        let Order { object, style, .. } = self.order;
+        let mut named =
+            if of == 1 { object.clone() } else { split::numbered(object, &style.extension(), number, of) };
+        named.metadata.extend(self.facts.iter().cloned());
+        named
+    }
+
+    fn is_archive(&self) -> bool {
+        self.order.style.compression() == Compression::Zip
+    }
+
+    /// Bytes in the store, on their way there, or ready to go.
+    fn bytes(&self) -> u64 {
+        let stored: u64 = self.staged.iter().map(|file| file.stored.total.bytes).sum();
+        stored + self.object.bytes() + self.packer.buffered() as u64
+    }
+
+    fn check_limits(&self, rows: u64, waiting: usize) -> Result<(), SinkError> {
+        // What is still in front of a compressor is not counted: it will be less.
+        let uncompressed = self.order.style.compression() == Compression::None;
+        let bytes = || self.bytes() + if uncompressed { waiting as u64 } else { 0 };
+        let limits = &self.order.limits;
+        match (limits.rows, limits.bytes) {
+            (Some(most), _) if rows > most => Err(SinkError::Limit { what: "rows", most }),
+            (_, Some(most)) if bytes() > most => Err(SinkError::Limit { what: "bytes", most }),
+            _ => Ok(()),
         }
     }
 
-    /// Takes the encoded bytes, counted and hashed in the order in which the file has them.
-    fn take(&mut self) -> Vec<u8> {
-        let body = self.encoder.take();
-        self.bytes += body.len() as u64;
-        self.sha256.update(&body);
-        self.crc64nvme.update(&body);
-        body
-    }
-
-    fn check_limits(&self) -> Result<(), SinkError> {
-        let rows = self.encoder.rows();
-        let bytes = self.bytes + self.encoder.buffered() as u64;
-        let limits = [
-            ("rows", rows, self.order.limits.rows),
-            ("bytes", bytes, self.order.limits.bytes),
-            ("rows in one sheet", rows, self.order.profile.max_rows()),
-        ];
-        match limits
-            .into_iter()
-            .find_map(|(what, has, most)| most.filter(|most| has > *most).map(|most| (what, most)))
-        {
-            Some((what, most)) => Err(SinkError::Limit { what, most }),
-            None => Ok(()),
+    fn chunk_bytes(&self) -> usize {
+        match self.order.style.compression() {
+            Compression::None => self.object.part_bytes(),
+            Compression::Gzip | Compression::Zstd | Compression::Zip => CHUNK_BYTES,
         }
-    }
-
-    fn part_bytes(&self) -> usize {
-        part_bytes(self.uploads.as_ref().map_or(1, PartUploads::next_number))
     }
 }
 
 impl<S: ObjectStore, P: Progress> RowSink for FileWriter<'_, S, P> {
-    fn start(&mut self, columns: &[Column]) -> Result<(), SinkError> {
-        Ok(self.encoder.start(columns)?)
+    fn accept(&self, columns: &[Column]) -> Result<(), SinkError> {
+        Ok(self.order.layout.accept(columns).map_err(EncodeError::Layout)?)
+    }
+
+    fn start(&mut self, columns: &[Column]) -> Result<Vec<usize>, SinkError> {
+        let rows = RowEncoder::start(self.order.style.clone(), &self.order.layout, columns)?;
+        let sources = rows.sources();
+        self.rows = Some(rows);
+        self.begin_file()?;
+        Ok(sources)
     }
 
     fn cell(&mut self, cell: Cell<'_>) {
-        self.encoder.cell(cell);
+        if let Some(rows) = &mut self.rows {
+            rows.cell(cell);
+        }
     }
 
     fn end_row(&mut self) -> Result<SinkState, SinkError> {
-        self.encoder.end_row();
-        self.check_limits()?;
-        Ok(if self.encoder.buffered() >= self.part_bytes() { SinkState::Full } else { SinkState::Ready })
+        let chunk_bytes = self.chunk_bytes();
+        let Some(rows) = &mut self.rows else { return Ok(SinkState::Ready) };
+        rows.end_row()?;
+        let waiting = rows.buffered();
+        let full = rows.has_full() || waiting >= chunk_bytes;
+        let rows = rows.rows();
+        self.check_limits(rows, waiting)?;
+        Ok(if full { SinkState::Full } else { SinkState::Ready })
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {
-        if self.uploads.is_none() {
-            self.uploads = Some(PartUploads::new(self.store.begin(&self.order.object).await?));
+        // Taken out for as long as it is lent to a file of its own.
+        let Some(mut rows) = self.rows.take() else { return Ok(()) };
+        if let Some(full) = rows.take_full() {
+            self.next_file(full).await?;
         }
-        let body = self.take();
-        if let Some(uploads) = &mut self.uploads {
-            uploads.send(body).await?;
-        }
-        Ok(self.progress.advanced(self.encoder.rows(), self.bytes).await?)
+        self.send(rows.file()).await?;
+        let written = rows.rows();
+        self.rows = Some(rows);
+        Ok(self.progress.advanced(written, self.bytes()).await?)
     }
+}
+
+/// What to write to at first. Where there may be more files than one, nobody knows the first one's name before the last is full.
+fn first_object<S: ObjectStore>(order: &Order, store: &S) -> NewObject {
+    let most = order.style.rows_per_file().filter(|most| order.limits.rows.is_none_or(|rows| rows > *most));
+    let split = most.is_some() && order.style.compression() != Compression::Zip && store.holds_several();
+    if split { order.object.staged(1) } else { order.object.clone() }
+}
+
+/// Gives an object its final name, if it has not got it yet.
+async fn rename<S: ObjectStore>(
+    store: &S,
+    stored: StoredObject,
+    to: NewObject,
+    rows: u64,
+) -> Result<StoredObject, StoreError> {
+    if stored.object.key == to.key {
+        return Ok(stored);
+    }
+    let object = stored.proven(to, rows);
+    store.rename(&stored.object, &object, stored.total).await?;
+    Ok(StoredObject { object, ..stored })
 }

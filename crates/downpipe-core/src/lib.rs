@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod login;
 pub mod message;
 pub mod notice;
+mod object_writer;
 pub mod params;
 mod parts;
 pub mod pipeline;
@@ -22,6 +23,7 @@ pub mod receipt;
 pub mod rejection;
 pub mod request;
 pub mod source;
+mod split;
 pub mod sql;
 pub mod store;
 

@@ -11,6 +11,9 @@ use crate::rejection::shorten;
 /// SNS cuts no subject short; it refuses one of 100 characters or more.
 const MAX_SUBJECT: usize = 99;
 
+/// Files, and columns, that an e-mail speaks of one by one. SNS takes 256 KiB and refuses what is longer; the receipt has all.
+const MOST_LINES: usize = 20;
+
 /// An e-mail, and the attributes by which it finds its reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -82,7 +85,15 @@ fn subject(export: &str, outcome: &str) -> String {
 fn ready(job: &Job, receipt: &Receipt, portal_url: Option<&str>) -> String {
     let mut text = format!("Your export \"{}\" is ready.\n\n", receipt.title);
     let mut line = |name: &str, value: String| push_line(&mut text, name, &value);
-    line("File", receipt.file_name.clone());
+    match &receipt.files[..] {
+        [file] => line("File", file.file_name.clone()),
+        files => {
+            for file in files.iter().take(MOST_LINES) {
+                line("File", format!("{} ({} rows)", file.file_name, grouped(file.rows)));
+            }
+            line("Files", grouped(files.len() as u64));
+        }
+    }
     line("Rows", grouped(receipt.rows));
     line("Size", size(receipt.bytes));
     line("Data as of", minute(receipt.as_of));
@@ -93,15 +104,27 @@ fn ready(job: &Job, receipt: &Receipt, portal_url: Option<&str>) -> String {
     text += "\nGet it here:\n";
     match portal_url {
         Some(url) => push_portal_link(&mut text, url, job),
-        None => text += &format!("  aws s3 cp '{}' .\n", receipt.address.replace('\'', r"'\''")),
-    }
-    if !receipt.changes.is_empty() {
-        text += "\nChanged on the way, so that a spreadsheet shows what the database holds:\n";
-        for (column, counts) in &receipt.changes {
-            let _ = writeln!(text, "  {column}: {}", changes(counts));
+        None => {
+            let _ = writeln!(text, "  {}", copy_command(receipt));
         }
     }
-    text + &format!("\nSHA-256 {}\nJob     {}\n", receipt.sha256, job.id)
+    if !receipt.changes.is_empty() {
+        text += "\nNot as in the database:\n";
+        for (column, counts) in receipt.changes.iter().take(MOST_LINES) {
+            let _ = writeln!(text, "  {}", shorten(column));
+            for change in changes(counts) {
+                let _ = writeln!(text, "    {change}");
+            }
+        }
+        if let Some(more) = receipt.changes.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
+            let _ = writeln!(text, "  and {more} more columns, which the receipt has");
+        }
+    }
+    text.push('\n');
+    for file in receipt.files.iter().take(MOST_LINES) {
+        let _ = writeln!(text, "SHA-256 {}", file.sha256);
+    }
+    text + &format!("Job     {}\n", job.id)
 }
 
 fn failed(job: &Job, failure: &Failure, portal_url: Option<&str>) -> String {
@@ -136,15 +159,36 @@ fn push_line(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {name:<12} {value}");
 }
 
-/// `{"formulas_guarded": 3}` as `3 formulas guarded`.
-fn changes(counts: &serde_json::Value) -> String {
-    let counts = counts.as_object().into_iter().flatten();
-    let words: Vec<String> = counts
-        .map(|(what, count)| {
-            format!("{} {}", grouped(count.as_u64().unwrap_or_default()), what.replace('_', " "))
-        })
-        .collect();
-    words.join(", ")
+/// What brings the file to where its reader is; several, which lie in a folder of their own, all at once.
+fn copy_command(receipt: &Receipt) -> String {
+    let quoted = |address: &str| format!("'{}'", address.replace('\'', r"'\''"));
+    match &receipt.files[..] {
+        [] => String::new(),
+        [file] => format!("aws s3 cp {} .", quoted(&file.address)),
+        [file, ..] => {
+            let folder = file.address.rfind('/').map_or("", |slash| &file.address[..=slash]);
+            format!("aws s3 cp --recursive {} .", quoted(folder))
+        }
+    }
+}
+
+/// A column's counters in a receipt, in words: what [`ColumnChanges`](downpipe_format::ColumnChanges) serializes to.
+pub fn changes(counts: &serde_json::Value) -> impl Iterator<Item = String> {
+    counts.as_object().into_iter().flatten().map(|(what, count)| {
+        let words = match what.as_str() {
+            "formulas_guarded" => "an apostrophe in front of what begins like a formula",
+            "numbers_as_text" => "numbers kept as text, so that no digit is lost",
+            "dates_as_text" => "dates kept as text, because a spreadsheet does not know them",
+            "zero_dates_as_null" => "dates left empty, because they are none (0000-00-00)",
+            "microseconds_hidden" => "times shown to the millisecond only",
+            "lookalike_characters" => "characters replaced by others that look the same",
+            "unmappable_characters" => "characters replaced by ?, because the encoding does not have them",
+            "invalid_text" => "cells with bytes that are no text",
+            "masked" => "cells masked",
+            other => other,
+        };
+        format!("{words}: {}", grouped(count.as_u64().unwrap_or_default()))
+    })
 }
 
 fn plain(value: &serde_json::Value) -> String {

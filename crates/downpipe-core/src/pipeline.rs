@@ -4,22 +4,28 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use downpipe_format::{Layout, Profile};
+use downpipe_format::{Format, LOAD_DATA_SESSION, Layout, Style};
+use jiff::tz::TimeZone;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::definition::Limits;
 use crate::failure::chain;
-use crate::file_writer::{FileWriter, Written};
+use crate::file_writer::{FileWriter, Written, WrittenFile};
 use crate::job::JobId;
 use crate::ledger::LedgerError;
+use crate::object_writer::StoredObject;
 use crate::params::Value;
-use crate::receipt::{Receipt, changes_to_json};
+use crate::receipt::{FileReceipt, Receipt, changes_to_json};
 use crate::request::ExportRequest;
 use crate::source::{EndOfResult, Query, RowSource, SinkError, SourceError, Stop};
 use crate::store::{NewObject, ObjectStore, StoreError, WriteToken};
 
 /// What a file may take to be completed when its query has used all of its time.
 const TO_COMPLETE: Duration = Duration::from_secs(15);
+
+/// What it takes besides when the file is a spreadsheet: a workbook is put together and sent when its last row is there, and files
+/// that are several get their names by copies within the store.
+const TO_FINISH_SHEETS: Duration = Duration::from_secs(60);
 
 /// What clearing up may take.
 const TO_CLEAR_UP: Duration = Duration::from_secs(10);
@@ -31,8 +37,8 @@ pub struct Order {
     pub query: Query,
     /// Where the file goes.
     pub object: NewObject,
-    /// How CSV is written.
-    pub profile: Profile,
+    /// What it is like.
+    pub style: Style,
     /// Labels and wishes for the columns.
     pub layout: Layout,
     /// Where to stop with an error.
@@ -75,6 +81,10 @@ impl Order {
     #[must_use]
     pub fn new(request: &ExportRequest<'_>, key: String, token: WriteToken, deadline: Instant) -> Self {
         let definition = request.definition;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let to_finish =
+            request.style.rows_per_file().map_or(Duration::ZERO, |_| TO_FINISH_SHEETS.min(left / 4));
+        let last_row = deadline - to_finish;
         // A limit beyond the end of time is none.
         let capped = definition
             .limits
@@ -83,18 +93,18 @@ impl Order {
         Self {
             query: Query {
                 sql: request.sql(),
-                deadline: capped.map_or(deadline, |capped| capped.min(deadline)),
+                deadline: capped.map_or(last_row, |capped| capped.min(last_row)),
                 stop: Stop::never(),
             },
             object: NewObject {
                 key,
                 file_name: request.file_name(),
-                content_type: request.format.content_type().to_owned(),
+                content_type: request.style.content_type(),
                 token,
                 retention: definition.output.retention,
-                metadata: BTreeMap::new(),
+                metadata: metadata(request),
             },
-            profile: request.profile,
+            style: request.style.clone(),
             layout: definition.layout.clone(),
             limits: definition.limits,
             finish_by: deadline + TO_COMPLETE,
@@ -118,20 +128,19 @@ pub async fn export<R: RowSource, S: ObjectStore, P: Progress>(
         store.clear(&order.object).await?;
     }
     let mut file = FileWriter::new(store, progress, order);
-    let written = async {
-        let end = source.read(&order.query, &mut file).await?;
-        verify(&end, file.rows())?;
-        let written = in_time(order, file.complete()).await?;
-        Ok((end, written))
+    let end = match source.read(&order.query, &mut file).await.and_then(|end| verify(end, file.rows())) {
+        Ok(end) => end,
+        Err(error) => {
+            let several = file.has_several();
+            give_up(store, order, file, several).await;
+            return Err(error.into());
+        }
     };
-    let (end, written) = match written.await {
+    let written = match in_time(order, file.complete(&end)).await {
         Ok(written) => written,
         Err(error) => {
-            clear_up("an upload", file.abandon()).await;
-            if matches!(error, ExportError::Store(_)) {
-                // It failed in being completed, and may be complete all the same: an answer can be lost.
-                clear_up("a file that nobody may count on", store.clear(&order.object)).await;
-            }
+            // It failed in being completed, and may be complete all the same: an answer can be lost.
+            give_up(store, order, file, true).await;
             return Err(error);
         }
     };
@@ -148,6 +157,11 @@ pub async fn export<R: RowSource, S: ObjectStore, P: Progress>(
     Ok(receipt)
 }
 
+/// Removes what attempts at a job have left whose workers died.
+pub async fn clear_after_crash<S: ObjectStore>(store: &S, order: &Order) {
+    clear_up("what a crashed attempt left", store.clear(&order.object)).await;
+}
+
 /// Runs the last steps, which have no deadline of their own.
 async fn in_time<T>(
     order: &Order,
@@ -155,11 +169,28 @@ async fn in_time<T>(
 ) -> Result<T, ExportError> {
     match timeout_at(order.finish_by, step).await {
         Ok(result) => Ok(result?),
+        // Nothing of a workbook is stored before its last row is there: it was simply too large for the time left.
+        Err(_) if order.style.rows_per_file().is_some() => Err(SourceError::TimedOut.into()),
         Err(elapsed) => {
             let source = Box::new(elapsed);
             Err(StoreError::Unavailable { operation: "completing the file in time", source }.into())
         }
     }
+}
+
+/// Leaves nothing of the files behind: not the object that was being written, and no other that may be complete.
+async fn give_up<S: ObjectStore, P: Progress>(
+    store: &S,
+    order: &Order,
+    file: FileWriter<'_, S, P>,
+    any_complete: bool,
+) {
+    let clearing = async {
+        let abandoned = file.abandon().await;
+        let cleared = if any_complete { store.clear(&order.object).await } else { Ok(()) };
+        abandoned.and(cleared)
+    };
+    clear_up("what was written", clearing).await;
 }
 
 async fn clear_up(what: &str, clearing: impl Future<Output = Result<(), StoreError>>) {
@@ -171,9 +202,9 @@ async fn clear_up(what: &str, clearing: impl Future<Output = Result<(), StoreErr
 }
 
 /// The database's count must be ours. Too few rows would be a short file, too many somebody else's rows.
-fn verify(end: &EndOfResult, written: u64) -> Result<(), SourceError> {
+fn verify(end: EndOfResult, written: u64) -> Result<EndOfResult, SourceError> {
     if end.rows == written {
-        Ok(())
+        Ok(end)
     } else {
         Err(SourceError::Short(format!("the database counted {} rows, {written} were written", end.rows)))
     }
@@ -187,7 +218,7 @@ fn write_receipt<S: ObjectStore>(
     written: Written,
 ) -> Receipt {
     let definition = request.definition;
-    let NewObject { key, file_name, token, retention, .. } = &order.object;
+    let NewObject { token, retention, .. } = &order.object;
     let WriteToken { job, attempt } = token;
     let completed_at = whole_milliseconds(jiff::Timestamp::now());
     let params = request.params.iter().map(|(name, value)| (name.clone(), Value::to_json(value))).collect();
@@ -202,19 +233,55 @@ fn write_receipt<S: ObjectStore>(
         as_of: end.as_of,
         completed_at,
         expires_at: completed_at + jiff::SignedDuration::from_hours(24 * i64::from(retention.days())),
-        address: store.address(key),
-        file_name: file_name.clone(),
-        format: request.format.as_str().to_owned(),
-        profile: request.profile.name.to_owned(),
-        compression: request.compression.as_str().to_owned(),
+        format: order.style.format().as_str().to_owned(),
+        profile: order.style.profile().name.to_string(),
+        compression: order.style.compression().as_str().to_owned(),
+        encoding: is_text(&order.style).then(|| order.style.profile().charset.name().to_owned()),
+        time_zone: time_zone(&order.style),
         columns: written.columns,
         rows: written.rows,
-        bytes: written.total.bytes,
-        sha256: written.sha256,
-        crc64nvme: written.total.crc64nvme_base64(),
+        bytes: written.files.iter().map(|file| file.stored.total.bytes).sum(),
+        files: written.files.into_iter().map(|file| file_receipt(store, file)).collect(),
         changes: changes_to_json(&written.changes),
+        load_session: written.load_data.as_ref().map(|_| LOAD_DATA_SESSION.to_owned()),
+        load_data: written.load_data,
         continued: false,
     }
+}
+
+fn file_receipt<S: ObjectStore>(store: &S, file: WrittenFile) -> FileReceipt {
+    let WrittenFile { stored: StoredObject { object, total, sha256 }, rows } = file;
+    FileReceipt {
+        address: store.address(&object.key),
+        file_name: object.file_name,
+        rows,
+        bytes: total.bytes,
+        sha256,
+        crc64nvme: total.crc64nvme_base64(),
+    }
+}
+
+/// The receipt in short: what is known when an object is begun. S3 takes metadata only then, so a file that came in parts says
+/// nothing of its rows.
+fn metadata(request: &ExportRequest<'_>) -> BTreeMap<&'static str, String> {
+    let ExportRequest { definition, style, .. } = request;
+    BTreeMap::from([
+        ("downpipe-export", definition.name.clone()),
+        ("downpipe-definition-sha256", definition.sha256.clone()),
+        ("downpipe-format", style.format().as_str().to_owned()),
+        ("downpipe-profile", style.profile().name.to_string()),
+    ])
+}
+
+/// Whether the profile's encoding is the file's.
+fn is_text(style: &Style) -> bool {
+    matches!(style.format(), Format::Csv | Format::Tsv)
+}
+
+/// The clock that instants are shown on.
+fn time_zone(style: &Style) -> String {
+    let zone = style.profile().time_zone.as_ref().filter(|_| style.shows_local_time());
+    zone.and_then(TimeZone::iana_name).unwrap_or("UTC").to_owned()
 }
 
 /// A receipt is read by people; nanoseconds tell them nothing.

@@ -26,19 +26,48 @@ pub struct Receipt {
     pub completed_at: jiff::Timestamp,
     /// When it will be deleted, at the earliest.
     pub expires_at: jiff::Timestamp,
-    /// Where it is.
-    pub address: String,
-    /// What it is called.
-    pub file_name: String,
-    /// `csv`
+    /// `csv`, `tsv`, `jsonl`, `xlsx` or `parquet`.
     pub format: String,
     /// How CSV is written.
     pub profile: String,
     /// How it is compressed.
     pub compression: String,
+    /// The encoding of CSV, by its IANA name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub encoding: Option<String>,
+    /// The time zone that `TIMESTAMP` columns are shown in.
+    #[serde(default)]
+    pub time_zone: String,
     /// Headings, in order.
     pub columns: Vec<String>,
-    /// Rows of data, the header not counted; the database counted as many.
+    /// Rows of data in all files, headers not counted; the database counted as many.
+    pub rows: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// The files: one, unless a spreadsheet has more rows than a sheet takes. (None in a receipt from before there could be more,
+    /// which the ledger may still have.)
+    #[serde(default)]
+    pub files: Vec<FileReceipt>,
+    /// What was changed on the way, per column: cells that the profile guarded, values that the format does not have.
+    pub changes: serde_json::Map<String, serde_json::Value>,
+    /// The statement that reads a lossless file back, with `{file}` and `{table}` to fill in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub load_data: Option<String>,
+    /// What the session must be set to before that statement.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub load_session: Option<String>,
+    /// Whether the file was written in several runs.
+    pub continued: bool,
+}
+
+/// One file's part of a receipt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileReceipt {
+    /// What it is called.
+    pub file_name: String,
+    /// Where it is.
+    pub address: String,
+    /// Rows of data in it, the header not counted.
     pub rows: u64,
     /// Bytes; the store counted as many.
     pub bytes: u64,
@@ -46,10 +75,6 @@ pub struct Receipt {
     pub sha256: String,
     /// CRC-64/NVME of the file in base64, as S3 shows it.
     pub crc64nvme: String,
-    /// What the profile changed, per column.
-    pub changes: serde_json::Map<String, serde_json::Value>,
-    /// Whether the file was written in several runs.
-    pub continued: bool,
 }
 
 impl Receipt {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use downpipe_format::{Cell, Column, LayoutError};
+use downpipe_format::{Cell, Column, EncodeError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -88,19 +88,27 @@ pub trait RowSource: Send + Sync {
 
 /// Takes rows. All but [`flush`](Self::flush) is synchronous, so that a row costs no wake-up.
 pub trait RowSink: Send {
-    /// The columns, once, before the first row, and for a result without rows too: its file has a header.
+    /// Whether columns of these names will do. Asked before the query runs, which may take minutes: what is wrong with its
+    /// definition is said at once. (Their kinds may turn out otherwise: what a parameter is, MySQL learns when it runs.)
     ///
     /// # Errors
     /// When they do not fit the definition.
-    fn start(&mut self, columns: &[Column]) -> Result<(), SinkError>;
+    fn accept(&self, columns: &[Column]) -> Result<(), SinkError>;
 
-    /// The next cell of the row.
+    /// The query's columns, once, before the first row, and for a result without rows too: its file has a header. Gives
+    /// the columns it wants of every row, in the order in which it wants them, each by its place in the query, from 0.
+    ///
+    /// # Errors
+    /// When they do not fit the definition.
+    fn start(&mut self, columns: &[Column]) -> Result<Vec<usize>, SinkError>;
+
+    /// The next of the wanted cells of the row.
     fn cell(&mut self, cell: Cell<'_>);
 
     /// The row is complete.
     ///
     /// # Errors
-    /// When a limit is passed.
+    /// When a limit is passed, or a cell cannot be in the file's format.
     fn end_row(&mut self) -> Result<SinkState, SinkError>;
 
     /// Makes room, waiting for slower parts downstream: this is the back-pressure.
@@ -122,15 +130,21 @@ pub enum SinkState {
 /// Why a sink takes no more rows.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    /// The definition's columns are not the query's.
+    /// The rows cannot be written in the definition's columns or in this format.
     #[error(transparent)]
-    Layout(#[from] LayoutError),
+    Encode(#[from] EncodeError),
     /// A limit is passed.
     #[error("more than {most} {what}")]
     Limit {
-        /// `rows`, `bytes`, or `rows in one sheet`.
+        /// `rows` or `bytes`.
         what: &'static str,
         /// The most that is allowed.
+        most: u64,
+    },
+    /// A sheet is full, and the store takes one file only.
+    #[error("more than {most} rows, which is all that a sheet takes")]
+    SheetFull {
+        /// The rows that it takes.
         most: u64,
     },
     /// The upload failed.
@@ -158,6 +172,9 @@ pub enum SourceError {
         /// Its words, which may quote the data.
         message: String,
     },
+    /// A column has a type that the driver does not know.
+    #[error("a column has a type that cannot be read: {0}")]
+    UnknownType(String),
     /// The deadline or the database's time limit was met.
     #[error("the query did not end in time")]
     TimedOut,

@@ -115,11 +115,12 @@ impl fmt::Debug for ScriptedSource {
 impl RowSource for ScriptedSource {
     async fn read<S: RowSink>(&self, query: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
         lock(&self.queries).push(query.clone());
-        sink.start(&self.columns)?;
+        sink.accept(&self.columns)?;
+        let wanted = sink.start(&self.columns)?;
         let given =
             self.failure.as_ref().map_or(self.rows.len(), |failure| failure.after.min(self.rows.len()));
         for row in &self.rows[..given] {
-            row.iter().for_each(|cell| sink.cell(cell.as_cell()));
+            wanted.iter().for_each(|index| sink.cell(row[*index].as_cell()));
             if sink.end_row()? == SinkState::Full {
                 sink.flush().await?;
             }

@@ -6,10 +6,10 @@ use downpipe_core::ledger::LedgerError;
 use downpipe_core::pipeline::ExportError;
 use downpipe_core::source::{SinkError, SourceError};
 use downpipe_core::store::StoreError;
-use downpipe_core::testing::{OwnedCell, RecordingProgress, ScriptedSource, StoreFault};
+use downpipe_core::testing::{RecordingProgress, StoreFault};
 use insta::assert_snapshot;
 
-use crate::pipeline::{Bench, KEY, PLAIN, columns, large, small};
+use crate::pipeline::{Bench, KEY, PLAIN, large, small};
 use crate::samples::job_id;
 
 #[tokio::test]
@@ -83,19 +83,6 @@ async fn a_limit_is_an_error_and_never_a_short_file() {
         error,
         ExportError::Source(SourceError::Sink(SinkError::Limit { what: "rows", most: 17 }))
     ));
-    bench.assert_nothing_left();
-}
-
-#[tokio::test]
-async fn a_sheet_has_a_last_row() {
-    let sheet = || Bench::of(&format!("{PLAIN}[output]\nprofile = \"excel\""));
-    let source = |count| {
-        ScriptedSource::new(columns()[..1].to_vec(), (0..count).map(|id| vec![OwnedCell::Int(id)]).collect())
-    };
-    assert_eq!(sheet().export(&source(1_048_575)).await.unwrap().rows, 1_048_575);
-    let bench = sheet();
-    let error = bench.export(&source(1_048_576)).await.unwrap_err();
-    assert_snapshot!(error, @"more than 1048575 rows in one sheet");
     bench.assert_nothing_left();
 }
 

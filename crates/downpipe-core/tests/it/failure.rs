@@ -1,6 +1,6 @@
 //! Every error, what happens next, and what the person is told.
 
-use std::io;
+use std::io::{self, ErrorKind};
 
 use downpipe_core::failure::{Next, chain, of_crash, of_export, of_last_attempt, of_ledger, of_rejection};
 use downpipe_core::ledger::LedgerError;
@@ -9,7 +9,7 @@ use downpipe_core::message::Message;
 use downpipe_core::pipeline::ExportError;
 use downpipe_core::source::{SinkError, SourceError};
 use downpipe_core::store::StoreError;
-use downpipe_format::LayoutError;
+use downpipe_format::{EncodeError, LayoutError};
 use insta::assert_snapshot;
 
 use crate::samples::job_id;
@@ -51,10 +51,25 @@ fn source_errors() -> Vec<SourceError> {
         SourceError::TimedOut,
         SourceError::Killed,
         SourceError::Short("3 of 4 rows".to_owned()),
-        SourceError::Sink(SinkError::Layout(layout)),
+        SourceError::Sink(SinkError::Encode(layout.into())),
         limit("rows", 10),
         limit("bytes", 10),
-        limit("rows in one sheet", 1_048_575),
+        SourceError::Sink(SinkError::SheetFull { most: 1_048_575 }),
+        SourceError::UnknownType("unknown column type 0xf2".to_owned()),
+    ]
+}
+
+fn encode_errors() -> Vec<EncodeError> {
+    vec![
+        EncodeError::DoesNotFit {
+            format: "xlsx",
+            place: "row 17, column \"note\"".to_owned(),
+            expected: "at most 32767 characters".to_owned(),
+            actual: "40000".to_owned(),
+        },
+        EncodeError::Compress(io::Error::other("no memory")),
+        EncodeError::Disk(io::Error::other("broken")),
+        EncodeError::Disk(ErrorKind::StorageFull.into()),
     ]
 }
 
@@ -63,6 +78,22 @@ fn line(error: &ExportError) -> String {
     let (next, failure) = of_export(error);
     let detail = failure.detail.unwrap_or_default();
     format!("{next:?} {}: {} {}\n      {detail}\n", failure.code, failure.message, failure.advice)
+}
+
+#[test]
+fn the_table_of_encode_errors() {
+    let sink = |error| SourceError::Sink(SinkError::Encode(error));
+    let table: String = encode_errors().into_iter().map(|error| line(&sink(error).into())).collect();
+    assert_snapshot!(table, @r#"
+    Fail does_not_fit: The result cannot be written in this format: row 17, column "note": xlsx takes at most 32767 characters, got 40000. Ask for another format, such as csv, which takes every value.
+          row 17, column "note": xlsx takes at most 32767 characters, got 40000
+    Retry compression: The file could not be compressed. Asking again will not help. Tell the people who run this export the job number.
+          the file could not be compressed: no memory
+    Retry disk: The file could not be put together on the worker's disk. Asking again will not help. Tell the people who run this export the job number.
+          the file could not be put together on the local disk: broken
+    Fail disk_full: The file is too large for the worker's disk, on which a workbook is put together. Ask for less at once, or for another format, such as csv.
+          the file could not be put together on the local disk: no storage space
+    "#);
 }
 
 #[test]
@@ -91,8 +122,10 @@ fn the_table_of_source_errors() {
           more than 10 rows
     Fail too_large: The result is larger than allowed: more than 10 bytes. Ask for less at once, for example a shorter period.
           more than 10 bytes
-    Fail too_large: The result is larger than allowed: more than 1048575 rows in one sheet. Ask for less at once, or for the profile "plain", which has no such limit.
-          more than 1048575 rows in one sheet
+    Fail sheet_full: The result has more than the 1048575 rows that a sheet takes, and only one file may be written. Ask for less at once, for the compression "zip", which takes several sheets, or for the profile "plain".
+          more than 1048575 rows, which is all that a sheet takes
+    Fail unknown_type: The query returns a column of a type that cannot be read, such as VECTOR. Asking again will not help. Its definition must convert the column: VECTOR_TO_STRING(column) for people, CAST(column AS BINARY) for the bytes.
+          a column has a type that cannot be read: unknown column type 0xf2
     "#);
 }
 

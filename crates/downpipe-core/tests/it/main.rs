@@ -13,5 +13,7 @@ mod parts;
 mod pipeline;
 mod request;
 mod samples;
+mod split;
 mod sql;
 mod store;
+mod style;

@@ -49,8 +49,10 @@ fn a_file_is_ready() {
     Get it here:
       aws s3 cp 's3://bucket/downpipe/orders/2026/01/02/0123456789abcdef01234567/it'\''s.csv' .
 
-    Changed on the way, so that a spreadsheet shows what the database holds:
-      memo: 1,203 formulas guarded, 1 long numbers as text
+    Not as in the database:
+      memo
+        an apostrophe in front of what begins like a formula: 1,203
+        numbers kept as text, so that no digit is lost: 1
 
     SHA-256 abababababababababababababababababababababababababababababababab
     Job     0123456789abcdef01234567
@@ -77,8 +79,10 @@ fn a_file_is_ready_in_the_portal() {
     Get it here:
       https://portal.example.com/downpipe/jobs/0123456789abcdef01234567
 
-    Changed on the way, so that a spreadsheet shows what the database holds:
-      memo: 1,203 formulas guarded, 1 long numbers as text
+    Not as in the database:
+      memo
+        an apostrophe in front of what begins like a formula: 1,203
+        numbers kept as text, so that no digit is lost: 1
 
     SHA-256 abababababababababababababababababababababababababababababababab
     Job     0123456789abcdef01234567

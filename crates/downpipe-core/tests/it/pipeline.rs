@@ -67,7 +67,10 @@ impl Bench {
 
 pub(crate) fn columns() -> Vec<Column> {
     let column = |name: &str, kind| Column { name: name.to_owned(), kind };
-    vec![column("id", ColumnKind::Integer { zerofill: 0 }), column("memo", ColumnKind::Text)]
+    vec![
+        column("id", ColumnKind::Integer { bits: 64, unsigned: false, zerofill: 0 }),
+        column("memo", ColumnKind::Text),
+    ]
 }
 
 /// Rows of `id` and a memo of this length.
@@ -89,10 +92,10 @@ pub(crate) fn large() -> ScriptedSource {
 
 pub(crate) fn assert_proven(receipt: &Receipt, file: &[u8]) {
     let sha256: String = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(receipt.sha256, sha256, "the receipt has the SHA-256 of the object");
+    assert_eq!(receipt.files[0].sha256, sha256, "the receipt has the SHA-256 of the object");
     let total = Total { bytes: file.len() as u64, crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, file) };
     assert_eq!(
-        (receipt.bytes, &receipt.crc64nvme),
+        (receipt.bytes, &receipt.files[0].crc64nvme),
         (total.bytes, &total.crc64nvme_base64()),
         "and its size and CRC"
     );
@@ -129,19 +132,27 @@ async fn the_receipt_lies_beside_the_object() {
       "as_of": "2026-01-02T03:04:05Z",
       "completed_at": "2026-01-02T03:04:05Z",
       "expires_at": "2026-01-02T03:04:05Z",
-      "address": "memory://downpipe/orders/file.csv",
-      "file_name": "orders.csv",
       "format": "csv",
       "profile": "plain",
       "compression": "none",
+      "encoding": "UTF-8",
+      "time_zone": "UTC",
       "columns": [
         "id",
         "memo"
       ],
       "rows": 3,
       "bytes": 22,
-      "sha256": "7484a5c08c596d5993ea21379be7ce03535ca039d1ed2bf2122b859ee0c7afa1",
-      "crc64nvme": "KsUlvhZi+RM=",
+      "files": [
+        {
+          "file_name": "orders.csv",
+          "address": "memory://downpipe/orders/file.csv",
+          "rows": 3,
+          "bytes": 22,
+          "sha256": "7484a5c08c596d5993ea21379be7ce03535ca039d1ed2bf2122b859ee0c7afa1",
+          "crc64nvme": "KsUlvhZi+RM="
+        }
+      ],
       "changes": {},
       "continued": false
     }
@@ -229,5 +240,5 @@ async fn changes_are_in_the_receipt_and_columns_of_one_name_stay_apart() {
     ];
     let receipt =
         bench.export(&ScriptedSource::new(vec![text("a"), text("b"), text("a")], rows)).await.unwrap();
-    assert_snapshot!(serde_json::Value::from(receipt.changes).to_string(), @r#"{"a":{"formulas_guarded":1},"a (2)":{"formulas_guarded":1,"long_numbers_as_text":1}}"#);
+    assert_snapshot!(serde_json::Value::from(receipt.changes).to_string(), @r#"{"a":{"formulas_guarded":1},"a (2)":{"formulas_guarded":1,"numbers_as_text":1}}"#);
 }

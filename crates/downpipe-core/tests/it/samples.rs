@@ -4,7 +4,7 @@ use downpipe_core::catalog::{Catalog, DefinitionFile};
 use downpipe_core::definition::Definition;
 use downpipe_core::job::{Job, JobId, JobState};
 use downpipe_core::message::{ExportMessage, Message};
-use downpipe_core::receipt::Receipt;
+use downpipe_core::receipt::{FileReceipt, Receipt};
 use downpipe_core::request::ExportRequest;
 
 /// 2026-01-02T03:04:05Z
@@ -71,20 +71,28 @@ pub(crate) fn receipt() -> Receipt {
         as_of: NOW,
         completed_at: NOW,
         expires_at: NOW + jiff::SignedDuration::from_hours(24 * 7),
-        address: "s3://bucket/downpipe/orders/2026/01/02/0123456789abcdef01234567/it's.csv".to_owned(),
-        file_name: "it's.csv".to_owned(),
         format: "csv".to_owned(),
         profile: "excel".to_owned(),
         compression: "none".to_owned(),
+        encoding: Some("UTF-8".to_owned()),
+        time_zone: "UTC".to_owned(),
         columns: vec!["id".to_owned()],
         rows: 1_234_567,
         bytes: 48_312_345,
-        sha256: "ab".repeat(32),
-        crc64nvme: "AAAAAAAAAAA=".to_owned(),
+        files: vec![FileReceipt {
+            file_name: "it's.csv".to_owned(),
+            address: "s3://bucket/downpipe/orders/2026/01/02/0123456789abcdef01234567/it's.csv".to_owned(),
+            rows: 1_234_567,
+            bytes: 48_312_345,
+            sha256: "ab".repeat(32),
+            crc64nvme: "AAAAAAAAAAA=".to_owned(),
+        }],
         changes: serde_json::Map::from_iter([(
             "memo".to_owned(),
-            serde_json::json!({ "formulas_guarded": 1_203, "long_numbers_as_text": 1 }),
+            serde_json::json!({ "formulas_guarded": 1_203, "numbers_as_text": 1 }),
         )]),
+        load_data: None,
+        load_session: None,
         continued: false,
     }
 }

@@ -7,7 +7,7 @@ use crc_fast::{CrcAlgorithm, checksum};
 
 use crate::definition::Retention;
 use crate::job::{Failure, JobId, NewJob};
-use crate::receipt::Receipt;
+use crate::receipt::{FileReceipt, Receipt};
 use crate::store::{NewObject, Total, WriteToken};
 
 /// A job that differs from every other in `name`.
@@ -48,17 +48,25 @@ pub(super) fn receipt(job: &JobId, attempt: u32) -> Receipt {
         as_of: at,
         completed_at: at,
         expires_at: at,
-        address: "s3://bucket/key".to_owned(),
-        file_name: "orders.csv".to_owned(),
         format: "csv".to_owned(),
         profile: "plain".to_owned(),
         compression: "none".to_owned(),
+        encoding: Some("UTF-8".to_owned()),
+        time_zone: "UTC".to_owned(),
         columns: vec!["id".to_owned(), "合計".to_owned()],
         rows: 7,
         bytes: 77,
-        sha256: "ab".repeat(32),
-        crc64nvme: "AAAAAAAAAAA=".to_owned(),
+        files: vec![FileReceipt {
+            file_name: "orders.csv".to_owned(),
+            address: "s3://bucket/key".to_owned(),
+            rows: 7,
+            bytes: 77,
+            sha256: "ab".repeat(32),
+            crc64nvme: "AAAAAAAAAAA=".to_owned(),
+        }],
         changes: serde_json::Map::new(),
+        load_data: None,
+        load_session: None,
         continued: false,
     }
 }
