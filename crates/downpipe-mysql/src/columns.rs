@@ -36,30 +36,40 @@ pub(crate) enum Wire {
 pub(crate) fn describe(column: &MySqlColumn) -> (Column, Wire) {
     let info = column.type_info();
     let declared = Declared::of(info);
-    let integer = ColumnKind::Integer { zerofill: declared.zerofill };
+    let integer = |bits, unsigned| ColumnKind::Integer { bits, unsigned, zerofill: declared.zerofill };
     let (kind, wire) = match info.name() {
-        "YEAR" => (integer, Wire::UInt),
-        "BIT" => (ColumnKind::Integer { zerofill: 0 }, Wire::Bit),
+        "YEAR" => (integer(16, true), Wire::UInt),
+        "BIT" => (ColumnKind::Bit, Wire::Bit),
         "FLOAT" => (ColumnKind::Float, Wire::Float),
-        "DOUBLE" => (ColumnKind::Float, Wire::Double),
-        "DECIMAL" => (ColumnKind::Decimal, Wire::Decimal),
+        "DOUBLE" => (ColumnKind::Double, Wire::Double),
+        "DECIMAL" => (ColumnKind::Decimal { precision: declared.precision() }, Wire::Decimal),
         "DATE" => (ColumnKind::Date, Wire::Date),
-        "DATETIME" | "TIMESTAMP" => {
-            (ColumnKind::Time { fraction: declared.fraction_after(19) }, Wire::DateTime)
-        }
+        "DATETIME" => (ColumnKind::DateTime { fraction: declared.fraction_after(19) }, Wire::DateTime),
+        "TIMESTAMP" => (ColumnKind::Timestamp { fraction: declared.fraction_after(19) }, Wire::DateTime),
         "TIME" => (ColumnKind::Time { fraction: declared.fraction_after(10) }, Wire::Time),
         // MySQL says that JSON has no character set, and sends UTF-8.
-        "JSON" | "ENUM" | "SET" | "NULL" => (ColumnKind::Text, Wire::Text),
+        "JSON" => (ColumnKind::Json, Wire::Text),
+        "ENUM" | "SET" | "NULL" => (ColumnKind::Text, Wire::Text),
         name if name == "BOOLEAN" || name.contains("INT") => {
             // The name of a BOOLEAN does not say it.
             let unsigned = name.ends_with("UNSIGNED") || declared.unsigned;
-            (integer, if unsigned { Wire::UInt } else { Wire::Int })
+            (integer(bits(name), unsigned), if unsigned { Wire::UInt } else { Wire::Int })
         }
         // True for texts of every character set, and false for what has none.
         _ if <str as sqlx::Type<MySql>>::compatible(info) => (ColumnKind::Text, Wire::Text),
         _ => (ColumnKind::Bytes, Wire::Bytes),
     };
     (Column { name: column.name().to_owned(), kind }, wire)
+}
+
+/// The width of an integer type. MEDIUMINT's 24 bits lie in 32 on the wire, and nobody else has such a type.
+fn bits(name: &str) -> u8 {
+    match name.split(' ').next() {
+        Some("BOOLEAN" | "TINYINT") => 8,
+        Some("SMALLINT") => 16,
+        Some("MEDIUMINT" | "INT") => 32,
+        _ => 64,
+    }
 }
 
 /// What the column definition on the wire says besides the type. sqlx reads it but shows it in no method; its `Debug`
@@ -88,6 +98,12 @@ impl Declared {
         let width: Option<u32> = between("max_size: Some(").and_then(|width| width.parse().ok());
         let zerofill = width.filter(|_| has("ZEROFILL")).and_then(|width| u8::try_from(width).ok());
         Self { unsigned: has("UNSIGNED"), zerofill: zerofill.unwrap_or_default(), width }
+    }
+
+    /// The most digits of a decimal: its width without the sign. (A point may be in it too, so it can be one less.)
+    fn precision(self) -> u8 {
+        let width = self.width.unwrap_or(65).saturating_sub(u32::from(!self.unsigned));
+        u8::try_from(width).unwrap_or(65).clamp(1, 65)
     }
 
     /// The digits after the seconds: the width beyond that of whole seconds is a point and the digits.

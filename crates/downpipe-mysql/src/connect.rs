@@ -103,7 +103,7 @@ async fn open(options: &MySqlConnectOptions) -> Result<MySqlConnection, ConnectE
         .set_names(true)
         // Timestamps leave in UTC, whatever the server's own zone is.
         .timezone(Some("+00:00".to_owned()))
-        // For the ledger, which repeats a few statements; an export's own is used once and goes past the cache.
+        // For the ledger, which repeats a few statements, and for an export's own, which is looked at before it runs.
         .statement_cache_capacity(8)
         // sqlx logs slow statements with their text, which is not ours to log.
         .log_statements(LevelFilter::Off)

@@ -76,6 +76,10 @@ pub(crate) fn of_query(error: sqlx::Error) -> SourceError {
         Some(code) => SourceError::QueryFailed { code, message: error.to_string() },
         None => match error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) => SourceError::Disconnected(Box::new(error)),
+            // sqlx 0.9 reads the types of MySQL 8; of a VECTOR, which is 0xf2, it knows nothing, not even how to skip it.
+            sqlx::Error::Protocol(words) if words.contains("unknown column type") => {
+                SourceError::UnknownType(words)
+            }
             error => SourceError::QueryFailed { code: 0, message: error.to_string() },
         },
     }

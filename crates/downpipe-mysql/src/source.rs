@@ -7,7 +7,7 @@ use downpipe_core::failure::chain;
 use downpipe_core::login::LoginSource;
 use downpipe_core::source::{EndOfResult, Query, RowSink, RowSource, SinkState, SourceError};
 use futures_util::TryStreamExt as _;
-use sqlx::mysql::{MySqlColumn, MySqlConnection};
+use sqlx::mysql::{MySqlColumn, MySqlConnection, MySqlStatement};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqlSafeStr, Statement as _};
 use tokio::time::Instant;
 
@@ -69,9 +69,6 @@ impl<L: LoginSource> RowSource for MySqlSource<L> {
         };
         verify_values(&mut connection).await?;
         verify_end(&mut connection, rows).await?;
-        if rows == 0 {
-            start_empty(&mut connection, query, sink).await?;
-        }
         // The transaction only read, and the file does not depend on how its connection ends.
         drop(tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await);
         Ok(EndOfResult { rows, as_of: session.as_of })
@@ -124,41 +121,42 @@ async fn read_rows<S: RowSink>(
     query: &Query,
     sink: &mut S,
 ) -> Result<u64, SourceError> {
-    let mut stream = statement::prepare(statement::text(&query.sql), &query.sql).fetch(connection);
-    let mut wires = Vec::new();
+    let text = statement::text(&query.sql);
+    let prepared = prepare(connection, &text).await?;
+    sink.accept(&prepared.columns().iter().map(|column| columns::describe(column).0).collect::<Vec<_>>())?;
+    let mut stream = statement::bind_all(text, &query.sql).fetch(connection);
+    let mut wanted = Vec::new();
     let mut rows = 0;
     while let Some(row) = stream.try_next().await.map_err(of_query)? {
         if rows == 0 {
-            wires = start(sink, row.columns())?;
+            wanted = start(sink, row.columns())?;
         }
-        for (index, wire) in wires.iter().enumerate() {
-            sink.cell(cells::read(&row, index, *wire)?);
+        for (index, wire) in &wanted {
+            sink.cell(cells::read(&row, *index, *wire)?);
         }
         rows += 1;
         if sink.end_row()? == SinkState::Full {
             sink.flush().await?;
         }
     }
+    if rows == 0 {
+        // A result without rows still has columns, but sqlx shows a result's with its rows only.
+        start(sink, prepared.columns())?;
+    }
     Ok(rows)
 }
 
-fn start<S: RowSink>(sink: &mut S, columns: &[MySqlColumn]) -> Result<Vec<Wire>, SourceError> {
-    let (columns, wires): (Vec<_>, Vec<_>) = columns.iter().map(columns::describe).unzip();
-    sink.start(&columns)?;
-    Ok(wires)
+/// Has the server read the statement, which costs it nothing yet, to learn the columns.
+async fn prepare(connection: &mut MySqlConnection, text: &str) -> Result<MySqlStatement, SourceError> {
+    let text = SqlSafeStr::into_sql_str(AssertSqlSafe(text.to_owned()));
+    let prepared = tokio::time::timeout(ROUND_TRIP_TIMEOUT, connection.prepare(text)).await;
+    prepared.map_err(|elapsed| SourceError::Disconnected(elapsed.into()))?.map_err(of_query)
 }
 
-/// A result without rows still has columns, but sqlx shows them with a row only; preparing the statement shows them too.
-async fn start_empty<S: RowSink>(
-    connection: &mut MySqlConnection,
-    query: &Query,
-    sink: &mut S,
-) -> Result<(), SourceError> {
-    let text = SqlSafeStr::into_sql_str(AssertSqlSafe(statement::text(&query.sql)));
-    let prepared = tokio::time::timeout(ROUND_TRIP_TIMEOUT, connection.prepare(text)).await;
-    let statement =
-        prepared.map_err(|elapsed| SourceError::Disconnected(elapsed.into()))?.map_err(of_query)?;
-    start(sink, statement.columns()).map(drop)
+/// Says what the columns are, and hears which of them are wanted.
+fn start<S: RowSink>(sink: &mut S, columns: &[MySqlColumn]) -> Result<Vec<(usize, Wire)>, SourceError> {
+    let (columns, wires): (Vec<_>, Vec<_>) = columns.iter().map(columns::describe).unzip();
+    Ok(sink.start(&columns)?.into_iter().map(|index| (index, wires[index])).collect())
 }
 
 /// Makes sure that the server has not cut a value short and only warned of it.

@@ -20,12 +20,12 @@ pub(crate) fn text(sql: &[SqlPiece]) -> String {
 }
 
 /// The statement, with every value bound.
-pub(crate) fn prepare(text: String, sql: &[SqlPiece]) -> Query<'static, MySql, MySqlArguments> {
+pub(crate) fn bind_all(text: String, sql: &[SqlPiece]) -> Query<'static, MySql, MySqlArguments> {
     let values = sql.iter().filter_map(|piece| match piece {
         SqlPiece::Value(value) => Some(value),
         SqlPiece::Text(_) => None,
     });
-    values.fold(sqlx::query(AssertSqlSafe(text)).persistent(false), bind)
+    values.fold(sqlx::query(AssertSqlSafe(text)), bind)
 }
 
 /// A bound string is compared as a string, and a column of decimals then as binary floats; a cast gives the value its
