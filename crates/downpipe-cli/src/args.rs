@@ -75,13 +75,13 @@ pub(crate) struct ExportArgs {
     /// A parameter's value; may be given several times
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) params: Vec<(String, String)>,
-    /// How CSV is written: plain or excel
+    /// How CSV is written: plain, excel, excel-cp932, lossless, or one of the definition's own
     #[arg(long)]
     pub(crate) profile: Option<String>,
-    /// The file format: csv
+    /// The file format: csv, tsv, jsonl, xlsx or parquet
     #[arg(long)]
     pub(crate) format: Option<String>,
-    /// How the file is compressed: none
+    /// How the file is compressed: none, gzip, zstd or zip
     #[arg(long)]
     pub(crate) compression: Option<String>,
 }

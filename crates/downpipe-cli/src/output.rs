@@ -73,8 +73,10 @@ pub(crate) fn print_job(job: &Job) -> Result<(), CliError> {
         ("notified", moment(job.notified_at)),
     ];
     if let Some(receipt) = &job.receipt {
-        lines.push(("file", receipt.address.clone()));
-        lines.push(("SHA-256", receipt.sha256.clone()));
+        for file in &receipt.files {
+            lines.push(("file", file.address.clone()));
+            lines.push(("SHA-256", file.sha256.clone()));
+        }
         lines.push(("kept until", moment(Some(receipt.expires_at))));
     }
     if let Some(failure) = &job.failure {

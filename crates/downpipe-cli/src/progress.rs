@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
 
 use downpipe_core::ledger::LedgerError;
-use downpipe_core::notice::{grouped, size};
+use downpipe_core::notice::{changes, grouped, size};
 use downpipe_core::pipeline::Progress;
 use downpipe_core::receipt::Receipt;
 
@@ -27,16 +27,24 @@ impl ProgressLine {
     pub(crate) fn done(&self, receipt: &Receipt) {
         self.clear();
         let seconds = self.began.elapsed().as_secs_f64();
-        eprintln!(
-            "{}: {} rows, {} in {seconds:.1} s -> {}\nSHA-256 {}",
-            receipt.export,
-            grouped(receipt.rows),
-            size(receipt.bytes),
-            receipt.address,
-            receipt.sha256,
-        );
+        let (rows, size) = (grouped(receipt.rows), size(receipt.bytes));
+        eprint!("{}: {rows} rows, {size} in {seconds:.1} s", receipt.export);
+        match &receipt.files[..] {
+            [file] => eprintln!(" -> {}\nSHA-256 {}", file.address, file.sha256),
+            files => {
+                eprintln!(" -> {} files", files.len());
+                for file in files {
+                    eprintln!("{} ({} rows)\nSHA-256 {}", file.address, grouped(file.rows), file.sha256);
+                }
+            }
+        }
         for (column, counts) in &receipt.changes {
-            eprintln!("changed in {column}: {counts}");
+            for change in changes(counts) {
+                eprintln!("changed in {column}: {change}");
+            }
+        }
+        if let Some(statement) = &receipt.load_data {
+            eprintln!("to read it back: {statement}");
         }
     }
 

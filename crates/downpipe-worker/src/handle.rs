@@ -151,10 +151,6 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
 
     /// One attempt, from the message to the receipt.
     async fn attempt(&self, lease: &Lease, job: &Job, deadline: Instant) -> Attempt {
-        if lease.attempt > MAX_ATTEMPTS {
-            // Whoever worked on it before did not even live to say why.
-            return Attempt::Failed(Next::Fail, job.failure.clone().unwrap_or_else(failure::of_crash));
-        }
         let request = match self.read_request(job) {
             Ok(request) => request,
             Err(rejections) => return Attempt::Failed(Next::Fail, failure::of_rejection(&rejections)),
@@ -164,6 +160,11 @@ impl<L: Ledger, R: RowSource, S: ObjectStore, N: Notifier> Worker<L, R, S, N> {
         let key = request.object_key(&self.prefix, &job.id, job.created_at);
         let token = WriteToken { job: job.id.clone(), attempt: lease.attempt };
         let order = Order::new(&request, key, token, stop_at(deadline));
+        if lease.attempt > MAX_ATTEMPTS {
+            // Whoever worked on it before did not even live to say why, or to clear up.
+            pipeline::clear_after_crash(&self.store, &order).await;
+            return Attempt::Failed(Next::Fail, job.failure.clone().unwrap_or_else(failure::of_crash));
+        }
         let pulse = Pulse::new(lease);
         let exported = tokio::select! {
             exported = pipeline::export(&self.source, &self.store, &pulse, &order, &request) => exported,

@@ -113,7 +113,7 @@ impl<L: Ledger + Clock, R: RowSource, N: Notifier> Bench<L, R, N> {
     pub(crate) async fn file(&self) -> String {
         let job = self.job().await;
         let receipt = job.receipt.unwrap_or_else(|| panic!("{:?}", job.failure));
-        let key = receipt.address.strip_prefix("memory://").unwrap();
+        let key = receipt.files[0].address.strip_prefix("memory://").unwrap();
         assert_eq!(self.worker.store.keys(), [key, &Receipt::key_of(key)]);
         let beside = self.worker.store.get(&Receipt::key_of(key)).unwrap();
         assert_eq!(serde_json::from_slice::<Receipt>(&beside).unwrap(), receipt);

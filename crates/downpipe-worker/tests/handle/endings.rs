@@ -18,7 +18,7 @@ async fn a_message_becomes_a_file_a_receipt_and_a_notice() {
     assert!(job.notified_at.is_some());
     let receipt = job.receipt.unwrap();
     let key = format!("memory://files/orders/2026/01/02/{}/orders-Trondheim.csv", job.id);
-    assert_eq!(receipt.address, key, "the day is the one on which the job was accepted");
+    assert_eq!(receipt.files[0].address, key, "the day is the one on which the job was accepted");
     assert_eq!((receipt.job_id.as_str(), receipt.requested_by.as_str()), (job.id.as_str(), ALICE));
 
     let notice = bench.worker.notifier.published().remove(0);

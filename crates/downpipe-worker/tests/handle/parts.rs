@@ -73,7 +73,10 @@ pub(crate) fn query_failed() -> SourceError {
 
 fn good() -> ScriptedSource {
     let column = |name: &str, kind| Column { name: name.to_owned(), kind };
-    let columns = vec![column("id", ColumnKind::Integer { zerofill: 0 }), column("memo", ColumnKind::Text)];
+    let columns = vec![
+        column("id", ColumnKind::Integer { bits: 64, unsigned: false, zerofill: 0 }),
+        column("memo", ColumnKind::Text),
+    ];
     let null = downpipe_core::testing::OwnedCell::Null;
     ScriptedSource::new(columns, vec![vec![1.into(), "Hemmelighet".into()], vec![2.into(), null]])
 }

@@ -45,6 +45,11 @@ struct Failure {
 
 #[derive(Clone, Debug, Deserialize)]
 struct Receipt {
+    files: Vec<File>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct File {
     address: String,
 }
 
@@ -114,8 +119,8 @@ impl Failure {
 impl Job {
     /// Where its file is.
     pub(super) fn address(&self) -> Result<&str> {
-        let receipt = self.receipt.as_ref();
-        receipt.map(|r| r.address.as_str()).with_context(|| format!("the job {} has no receipt", self.id))
+        let file = self.receipt.as_ref().and_then(|receipt| receipt.files.first());
+        file.map(|file| file.address.as_str()).with_context(|| format!("the job {} has no receipt", self.id))
     }
 }
 
