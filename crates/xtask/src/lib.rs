@@ -10,6 +10,7 @@ pub mod aws_cli;
 mod cargo;
 pub mod demo;
 pub mod deploy;
+pub mod fuzz;
 pub mod lint;
 mod prepare;
 pub mod release;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::{
+    fuzz::{self, FuzzOptions},
     stack::{self, Paths, Purpose},
     test::{self, TestOptions},
 };
@@ -34,6 +35,14 @@ enum Command {
     },
     /// Everything that can be said about the code without running it
     Lint,
+    /// Arbitrary input for what reads and writes, until the time is up or something breaks
+    Fuzz {
+        /// One of the files in fuzz/fuzz_targets, without its .rs; all of them otherwise
+        target: Option<String>,
+        /// How long each target is run
+        #[arg(long, default_value_t = 600)]
+        seconds: u32,
+    },
     /// The zip for Lambda: the worker, optimised, and the definitions in exports/
     Package,
     /// MySQL and local AWS, for the tests and the demo
@@ -72,6 +81,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Demo => xtask::demo::run().map(|()| true),
         Command::Test { unit, args } => test::run(TestOptions { unit, args: &args }),
         Command::Lint => xtask::lint::run(),
+        Command::Fuzz { target, seconds } => fuzz::run(FuzzOptions { target: target.as_deref(), seconds }),
         Command::Package => xtask::release::run().map(|()| true),
         Command::Stack(command) => run_stack(&command),
     }
