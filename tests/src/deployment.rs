@@ -148,7 +148,7 @@ impl Downpipe {
     pub async fn file(&self, job: &Job) -> Vec<u8> {
         assert_eq!(job.state, JobState::Ready, "{:?}", job.failure);
         let prefix = format!("s3://{}/", self.bucket);
-        let key = job.receipt.as_ref().unwrap().address.strip_prefix(&prefix).unwrap().to_owned();
+        let key = job.receipt.as_ref().unwrap().files[0].address.strip_prefix(&prefix).unwrap().to_owned();
         aws::object(&self.config, &self.bucket, &key).await.unwrap()
     }
 

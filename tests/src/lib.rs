@@ -8,8 +8,11 @@
 pub mod aws;
 pub mod database;
 pub mod deployment;
+pub mod export;
+pub mod generate;
 pub mod readers;
 pub mod rows;
+pub mod zoo;
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};

@@ -282,6 +282,8 @@ pub enum Import {
         /// How its bytes are characters.
         charset: Charset,
     },
+    /// CSV as Windows in Germany has it: semicolons, code page 1252, and commas in numbers.
+    GermanCsv,
 }
 
 /// A character set that `LibreOffice` can be told.
@@ -296,12 +298,18 @@ pub enum Charset {
 impl Import {
     /// <https://help.libreoffice.org/latest/en-US/text/shared/guide/csv_params.html>
     fn filter(self) -> Option<String> {
-        let Self::Csv { delimiter, charset } = self else { return None };
-        let charset = match charset {
-            Charset::Utf8 => 76,
-            Charset::ShiftJis => 64,
-        };
-        Some(format!("--infilter=CSV:{},34,{charset}", u32::from(delimiter)))
+        match self {
+            Self::ByName => None,
+            Self::Csv { delimiter, charset } => {
+                let charset = match charset {
+                    Charset::Utf8 => 76,
+                    Charset::ShiftJis => 64,
+                };
+                Some(format!("--infilter=CSV:{},34,{charset}", u32::from(delimiter)))
+            }
+            // 1 is Windows-1252, and 1031 German as spoken in Germany.
+            Self::GermanCsv => Some(format!("--infilter=CSV:{},34,1,1,,1031", u32::from(';'))),
+        }
     }
 }
 

@@ -10,23 +10,23 @@ use downpipe_core::source::{
     EndOfResult, Query, RowSink, RowSource as _, SinkError, SinkState, SourceError, Stop,
 };
 use downpipe_core::sql::SqlPiece;
-use downpipe_format::{Cell, Column, CsvEncoder, Layout, Profile};
+use downpipe_format::{Cell, Column, Compression, Format, Layout, Profile, RowEncoder, Style};
 use downpipe_mysql::MySqlSource;
 use tokio::time::Instant;
 
 use crate::database::TestDatabase;
 
 /// Keeps everything in memory, as plain CSV.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct CsvSink {
-    encoder: CsvEncoder,
+    rows: Option<RowEncoder>,
     refuse_after: Option<u64>,
 }
 
 impl CsvSink {
     /// A sink that takes everything.
     pub fn new() -> Self {
-        Self { encoder: CsvEncoder::new(Profile::PLAIN, Layout::default()), refuse_after: None }
+        Self::default()
     }
 
     /// A sink that refuses the row after these.
@@ -36,29 +36,35 @@ impl CsvSink {
 
     /// What came.
     pub fn text(&mut self) -> String {
-        String::from_utf8(self.encoder.take()).unwrap()
+        String::from_utf8(self.rows().file().take(usize::MAX).unwrap()).unwrap()
     }
-}
 
-impl Default for CsvSink {
-    fn default() -> Self {
-        Self::new()
+    fn rows(&mut self) -> &mut RowEncoder {
+        self.rows.as_mut().expect("the source has said what the columns are")
     }
 }
 
 impl RowSink for CsvSink {
-    fn start(&mut self, columns: &[Column]) -> Result<(), SinkError> {
-        Ok(self.encoder.start(columns)?)
+    fn accept(&self, _: &[Column]) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn start(&mut self, columns: &[Column]) -> Result<Vec<usize>, SinkError> {
+        let style = Style::new(Profile::PLAIN, Format::Csv, Compression::None).unwrap();
+        let rows = self.rows.insert(RowEncoder::start(style, &Layout::default(), columns)?);
+        Ok(rows.sources())
     }
 
     fn cell(&mut self, cell: Cell<'_>) {
-        self.encoder.cell(cell);
+        self.rows().cell(cell);
     }
 
     fn end_row(&mut self) -> Result<SinkState, SinkError> {
-        self.encoder.end_row();
+        let rows = self.rows();
+        rows.end_row()?;
+        let rows = rows.rows();
         match self.refuse_after {
-            Some(most) if self.encoder.rows() > most => Err(SinkError::Limit { what: "rows", most }),
+            Some(most) if rows > most => Err(SinkError::Limit { what: "rows", most }),
             _ => Ok(SinkState::Ready),
         }
     }

@@ -53,7 +53,7 @@ async fn a_message_becomes_a_file_a_receipt_and_an_email() {
     "#);
 
     let receipt = job.receipt.clone().unwrap();
-    assert_eq!(receipt.sha256, sha256sum(&file));
+    assert_eq!(receipt.files[0].sha256, sha256sum(&file));
     assert_eq!((receipt.rows, receipt.bytes), (3, file.len() as u64));
     assert_eq!(receipt.changes["note"]["formulas_guarded"], 1);
     let keys = downpipe.keys().await;
@@ -71,7 +71,7 @@ async fn a_message_becomes_a_file_a_receipt_and_an_email() {
         ["alice@example.com", "orders", "ready", job.id.as_str()].map(str::to_owned)
     );
     assert!(mails[0].body.contains("Your export \"注文\" is ready."), "{}", mails[0].body);
-    assert!(mails[0].body.contains(&receipt.sha256), "{}", mails[0].body);
+    assert!(mails[0].body.contains(&receipt.files[0].sha256), "{}", mails[0].body);
     downpipe.queue_is_empty().await;
 }
 
@@ -100,6 +100,8 @@ async fn the_same_request_again_and_again_gives_one_file_and_one_email() {
     let body =
         r#"{"export":"slow","params":{"number":1},"requested_by":"alice@example.com","request_id":"twice"}"#;
     downpipe.send(body).await;
+    // Were both there at once, the second might begin the job, and the first, which is its own, stay in the queue for minutes.
+    job_in_state(&downpipe, JobState::Running).await;
     downpipe.send(body).await;
     let job = downpipe.ended_jobs(1).await.remove(0);
     let first = downpipe.file(&job).await;
@@ -148,7 +150,7 @@ async fn what_is_wrong_is_recorded_told_and_not_tried_again() {
     bob@example.com: The request was refused: colour: expected one of the fields export, params, requested_by, request_id, profile, format, compression, got an unknown field.
     eve@example.org: The request was refused: requested_by: expected somebody who may ask for "restricted", got eve@example.org.
     operator: The request was refused: message: expected a JSON object, got "test", which is not JSON (expected ident at line 1 column 2).
-    operator: The request was refused: params.from: expected a date such as 2026-01-31, got "January"; params.until: expected one of from, to, got an unknown parameter; profile: expected one of plain, excel, got "word".
+    operator: The request was refused: params.from: expected a date such as 2026-01-31, got "January"; params.until: expected one of from, to, got an unknown parameter; profile: expected one of plain, excel, excel-cp932, lossless, got "word".
     "#);
     let mut told: Vec<String> =
         downpipe.mails().await.iter().map(|mail| mail.attributes[..3].join(" ")).collect();
@@ -199,7 +201,7 @@ async fn a_file_of_several_parts_is_whole() {
         .collect();
     assert!(file == expected.as_bytes(), "{} bytes, expected {}", file.len(), expected.len());
     let receipt = job.receipt.unwrap();
-    assert_eq!(receipt.sha256, sha256sum(&file));
+    assert_eq!(receipt.files[0].sha256, sha256sum(&file));
     assert!(receipt.bytes > 16 << 20, "at least three parts");
 }
 
@@ -245,4 +247,34 @@ async fn a_request_to_continue_is_harmless() {
     downpipe.send(r#"{"continue":"0123456789abcdef01234567"}"#).await;
     downpipe.queue_is_empty().await;
     assert_eq!(downpipe.mails().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_chooses_profile_format_and_compression() {
+    let downpipe = Downpipe::deploy(ORDERS).await;
+    let message = |id: &str, style: &str| {
+        format!(
+            r#"{{ "export": "orders", "params": {{ "from": "2026-01-01", "to": "2026-02-01" }},
+                "requested_by": "alice@example.com", "request_id": "{id}", {style} }}"#
+        )
+    };
+    downpipe.send(&message("office", r#""profile": "excel-cp932""#)).await;
+    downpipe.send(&message("sheets", r#""format": "xlsx", "compression": "zip""#)).await;
+    downpipe.send(&message("lake", r#""format": "parquet""#)).await;
+    let jobs = downpipe.ended_jobs(3).await;
+    let job = |id: &str| jobs.iter().find(|job| job.request_id == id).unwrap();
+
+    let office = job("office").receipt.as_ref().unwrap();
+    assert_eq!(office.encoding.as_deref(), Some("Shift_JIS"));
+    assert_eq!(office.changes["customer"]["unmappable_characters"], 1, "the ü of Müller");
+    let mails = downpipe.mails().await;
+    let words = "characters replaced by ?, because the encoding does not have them: 1";
+    assert!(mails.iter().any(|mail| mail.body.contains(words)), "{mails:?}");
+
+    let archive = downpipe.file(job("sheets")).await;
+    assert!(archive.starts_with(b"PK"), "a zip archive");
+    assert_eq!(job("sheets").receipt.as_ref().unwrap().files[0].file_name, "orders-2026-01-01.zip");
+    let parquet = downpipe.file(job("lake")).await;
+    assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
+    downpipe.queue_is_empty().await;
 }

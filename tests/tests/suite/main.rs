@@ -7,6 +7,7 @@
 mod aws_services;
 mod command;
 mod end_to_end;
+mod fidelity;
 mod infra;
 mod mariadb;
 mod mysql_ledger;

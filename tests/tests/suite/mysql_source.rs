@@ -6,6 +6,7 @@ use downpipe_core::login::{Freshness, Login, LoginError, LoginSource};
 use downpipe_core::source::{Query, RowSource as _, SinkError, SourceError, Stop};
 use downpipe_mysql::{Database, MySqlSource};
 use downpipe_tests::database::TestDatabase;
+use downpipe_tests::export::try_export;
 use downpipe_tests::rows::{CsvSink, csv, query, query_within, read};
 use downpipe_tests::{STACK, eventually, unique};
 use sqlx::AssertSqlSafe;
@@ -41,6 +42,16 @@ async fn a_query_stops_on_request() {
     let error = result.unwrap_err();
     assert!(matches!(error, SourceError::Stopped), "{error:?}");
     eventually("the query is gone", async || database.running(&mark).await.is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_definition_that_does_not_fit_is_found_before_the_query_runs() {
+    let database = TestDatabase::create().await;
+    let slow = "SELECT SLEEP(60) AS total";
+    let export = try_export(&database, slow, "[columns.totl]\nhide = true");
+    let error = tokio::time::timeout(Duration::from_secs(20), export).await.unwrap().unwrap_err();
+    let expected = "columns.totl: the query returns no such column; it returns total";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[tokio::test]

@@ -50,7 +50,10 @@ async fn the_request_may_choose_the_profile_and_json_shows_the_receipt() {
         ["--profile", "excel", "--format", "csv", "--compression", "none", "--to", "out.csv", "--json"];
     let receipt: Receipt = serde_json::from_value(shell.run(&[&RUN[..], &args].concat()).json()).unwrap();
     assert_eq!(shell.read("out.csv"), format!("\u{feff}{}", CSV.replace('\n', "\r\n")));
-    assert_eq!((receipt.rows, receipt.profile.as_str(), receipt.address.as_str()), (2, "excel", "out.csv"));
+    assert_eq!(
+        (receipt.rows, receipt.profile.as_str(), receipt.files[0].address.as_str()),
+        (2, "excel", "out.csv")
+    );
     assert_eq!(receipt.params["from"], "2026-01-02");
 }
 
@@ -62,7 +65,7 @@ async fn an_s3_address_gets_the_object_and_its_receipt() {
     let to = format!("s3://{bucket}/by/hand/");
     let receipt: Receipt =
         serde_json::from_value(shell.run(&[&RUN[..], &["--to", &to, "--json"]].concat()).json()).unwrap();
-    let key = receipt.address.strip_prefix(&format!("s3://{bucket}/")).unwrap();
+    let key = receipt.files[0].address.strip_prefix(&format!("s3://{bucket}/")).unwrap();
     assert!(key.starts_with("by/hand/orders/20"), "{key}");
     assert!(key.ends_with(&format!("/{}/orders-2026-01-02.csv", receipt.job_id)), "{key}");
     assert_eq!(aws::keys(&config, &bucket).await, [key, &Receipt::key_of(key)]);

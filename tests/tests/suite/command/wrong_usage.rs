@@ -25,7 +25,7 @@ async fn a_request_that_is_wrong_is_refused_before_anything_is_asked_of_the_data
     downpipe: params.until: expected one of from, to, got an unknown parameter
 
     $ downpipe run orders --param from=January --profile word
-    downpipe: params.from: expected a date such as 2026-01-31, got "January"; profile: expected one of plain, excel, got "word"
+    downpipe: params.from: expected a date such as 2026-01-31, got "January"; profile: expected one of plain, excel, excel-cp932, lossless, got "word"
 
     $ downpipe run nothing
     downpipe: export: expected one of broken, large, orders, got "nothing"
@@ -97,7 +97,7 @@ async fn a_definition_that_is_wrong_is_named_with_its_line() {
     let check = shell.run(&["check"]).refused(2);
     insta::assert_snapshot!(check, @"
     downpipe: the catalog has definitions that are wrong:
-    exports/broken.toml:3: unknown field `colour`, expected one of `title`, `sql`, `params`, `resume`, `columns`, `limits`, `access`, `output`
+    exports/broken.toml:3: unknown field `colour`, expected one of `title`, `sql`, `params`, `resume`, `columns`, `profiles`, `limits`, `access`, `output`
     exports/large.toml:2: sql: `:x` is not declared in [params]
     ");
     assert_eq!(shell.run(&["run", "orders"]).refused(2), check);
