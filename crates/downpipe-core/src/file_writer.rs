@@ -83,16 +83,17 @@ impl<'a, S: ObjectStore, P: Progress> FileWriter<'a, S, P> {
             changes: rows.changes(),
             load_data: rows.load_data(),
         };
+        let changed: u64 = written.changes.iter().map(|(_, changes)| changes.total()).sum();
+        self.facts =
+            vec![("downpipe-as-of", end.as_of.to_string()), ("downpipe-changed", changed.to_string())];
+        // Nothing of a workbook has been sent yet, so it goes to its own key from the start.
+        let of = if self.is_archive() { 1 } else { self.number };
+        self.object.readdress(self.named(of, of));
         self.end_file(rows.into_file()).await?;
         // What was waiting for a compressor, or to become a workbook, has its size only now.
         self.check_limits(written.rows, 0)?;
         // The last moment to learn that the job is somebody else's now.
         self.progress.advanced(written.rows, self.bytes()).await?;
-        let changed: u64 = written.changes.iter().map(|(_, changes)| changes.total()).sum();
-        self.facts =
-            vec![("downpipe-as-of", end.as_of.to_string()), ("downpipe-changed", changed.to_string())];
-        let of = if self.is_archive() { 1 } else { self.number };
-        self.object.readdress(self.named(of, of));
         self.complete_object().await?;
         for (number, WrittenFile { stored, rows }) in (1..).zip(std::mem::take(&mut self.staged)) {
             let object = self.named(number, of);

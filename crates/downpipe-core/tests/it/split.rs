@@ -3,6 +3,8 @@
 use downpipe_core::pipeline::ExportError;
 use downpipe_core::source::SourceError;
 use downpipe_core::testing::{OwnedCell, ScriptedSource, StoreFault};
+use downpipe_format::{Column, ColumnKind};
+use sha2::{Digest as _, Sha256};
 
 use crate::pipeline::{Bench, KEY, PLAIN, columns};
 
@@ -79,4 +81,17 @@ async fn files_that_cannot_get_their_names_do_not_stay() {
         assert!(bench.export(&rows(SHEET + 1)).await.is_err(), "{fault:?}");
         bench.assert_nothing_left();
     }
+}
+
+/// All of it comes at the end, when it is known that there will be no other.
+#[tokio::test]
+async fn a_workbook_that_is_the_only_one_is_not_renamed() {
+    let bench = Bench::of(&format!("{PLAIN}[output]\nformat = \"xlsx\""));
+    let bench = Bench { store: bench.store.failing(StoreFault::Rename(1)), ..bench };
+    // No compressor makes this smaller than half of it.
+    let noise = |id: i64| OwnedCell::Text(format!("{:x?}", &Sha256::digest(id.to_le_bytes())[..]));
+    let text = Column { name: "memo".to_owned(), kind: ColumnKind::Text };
+    let rows = (0..300_000).map(|id| vec![noise(id)]).collect();
+    bench.export(&ScriptedSource::new(vec![text], rows)).await.unwrap();
+    assert_eq!(bench.store.uploads_begun(), 1, "it came in parts");
 }
