@@ -242,3 +242,20 @@ async fn changes_are_in_the_receipt_and_columns_of_one_name_stay_apart() {
         bench.export(&ScriptedSource::new(vec![text("a"), text("b"), text("a")], rows)).await.unwrap();
     assert_snapshot!(serde_json::Value::from(receipt.changes).to_string(), @r#"{"a":{"formulas_guarded":1},"a (2)":{"formulas_guarded":1,"numbers_as_text":1}}"#);
 }
+
+/// A workbook is put together and sent after its last row.
+#[test]
+fn reading_for_a_spreadsheet_stops_earlier() {
+    let deadline = Instant::now() + Duration::from_secs(600);
+    let last_row = |output: &str| {
+        let catalog = catalog(&format!("{PLAIN}[output]\n{output}"));
+        let request = accept(&catalog, r#"{"export":"orders"}"#).unwrap();
+        let token = WriteToken { job: job_id(), attempt: 1 };
+        let order = Order::new(&request, KEY.to_owned(), token, deadline);
+        assert_eq!(order.finish_by, deadline + Duration::from_secs(15));
+        deadline - order.query.deadline
+    };
+    assert_eq!(last_row("format = \"csv\""), Duration::ZERO);
+    assert_eq!(last_row("format = \"xlsx\""), Duration::from_secs(60));
+    assert_eq!(last_row("profile = \"excel\""), Duration::from_secs(60));
+}

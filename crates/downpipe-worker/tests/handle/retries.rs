@@ -1,9 +1,13 @@
 //! What passes is tried again, later each time, and not for ever.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crc_fast::{CrcAlgorithm, checksum};
+use downpipe_core::definition::Retention;
 use downpipe_core::job::JobState;
 use downpipe_core::ledger::Ledger as _;
+use downpipe_core::store::{NewObject, ObjectStore as _, Total, WriteToken};
 use downpipe_core::testing::{MemoryLedger, RecordingNotifier};
 use downpipe_worker::handle::{MAX_ATTEMPTS, MAX_RECEIVES, Outcome};
 
@@ -63,7 +67,21 @@ async fn a_job_whose_worker_died_four_times_has_crashed() {
         assert_eq!((bench.job().await.state, bench.job().await.attempt), (JobState::Running, tries));
         bench.pass(VISIBILITY).await;
     }
+    // The last of them had got as far as the first of several files.
+    let job = bench.job().await;
+    let day = job.created_at.strftime("%Y/%m/%d");
+    let left = NewObject {
+        key: format!("files/orders/{day}/{}/orders-1-of-2.csv", job.id),
+        file_name: "orders-1-of-2.csv".to_owned(),
+        content_type: "text/csv".to_owned(),
+        token: WriteToken { job: job.id.clone(), attempt: MAX_ATTEMPTS },
+        retention: Retention::default(),
+        metadata: BTreeMap::new(),
+    };
+    let total = Total { bytes: 1, crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, b"x") };
+    bench.worker.store.put(&left, "x".into(), total).await.unwrap();
     assert_eq!(bench.handle(&delivery("m-1", ORDERS, 5)).await, Outcome::Done);
+    assert_eq!(bench.worker.store.keys(), [""; 0], "nothing is left of it");
     let job = bench.job().await;
     assert_eq!((job.state, job.failure.unwrap().code.as_str()), (JobState::Failed, "crashed"));
     assert_eq!(bench.told(), alice_knows(JobState::Failed));
