@@ -39,7 +39,11 @@ pub struct ColumnChanges {
 impl ColumnChanges {
     /// All of them together.
     #[must_use]
-    pub fn total(self) -> u64 {
+    pub fn total(mut self) -> u64 {
+        self.counters().into_iter().map(|count| *count).sum()
+    }
+
+    fn counters(&mut self) -> [&mut u64; 9] {
         // Without `..`: a new counter is not forgotten here.
         let Self {
             formulas_guarded,
@@ -52,27 +56,7 @@ impl ColumnChanges {
             invalid_text,
             masked,
         } = self;
-        formulas_guarded
-            + numbers_as_text
-            + dates_as_text
-            + zero_dates_as_null
-            + microseconds_hidden
-            + lookalike_characters
-            + unmappable_characters
-            + invalid_text
-            + masked
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
-}
-
-impl std::ops::AddAssign for ColumnChanges {
-    fn add_assign(&mut self, more: Self) {
-        // Without `..`: a new counter is not forgotten here.
-        let Self {
+        [
             formulas_guarded,
             numbers_as_text,
             dates_as_text,
@@ -82,16 +66,20 @@ impl std::ops::AddAssign for ColumnChanges {
             unmappable_characters,
             invalid_text,
             masked,
-        } = more;
-        self.formulas_guarded += formulas_guarded;
-        self.numbers_as_text += numbers_as_text;
-        self.dates_as_text += dates_as_text;
-        self.zero_dates_as_null += zero_dates_as_null;
-        self.microseconds_hidden += microseconds_hidden;
-        self.lookalike_characters += lookalike_characters;
-        self.unmappable_characters += unmappable_characters;
-        self.invalid_text += invalid_text;
-        self.masked += masked;
+        ]
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl std::ops::AddAssign for ColumnChanges {
+    fn add_assign(&mut self, mut more: Self) {
+        for (sum, more) in self.counters().into_iter().zip(more.counters()) {
+            *sum += *more;
+        }
     }
 }
 
