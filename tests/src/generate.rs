@@ -12,7 +12,9 @@ use crate::database::Server;
 pub struct GeneratedTable {
     /// `CREATE TABLE` and `INSERT`.
     pub statements: String,
-    /// Its columns, for a `SELECT`.
+    /// Its columns but the key, which is `id`.
+    pub names: Vec<String>,
+    /// All of them, for a `SELECT`.
     pub columns: String,
     /// Its rows.
     pub rows: usize,
@@ -29,10 +31,11 @@ struct Kind {
 pub fn table(seed: u64, name: &str, server: Server) -> GeneratedTable {
     let mut rng = Rng::with_seed(seed);
     let kinds: Vec<Kind> = (0..rng.usize(1..=12)).map(|_| kind(&mut rng, server)).collect();
-    let columns: Vec<String> = (0..kinds.len()).map(|at| column_name(&mut rng, at)).collect();
+    let names: Vec<String> = (0..kinds.len()).map(|at| column_name(&mut rng, at)).collect();
+    let columns: Vec<String> = names.iter().map(|name| format!("`{}`", name.replace('`', "``"))).collect();
     let mut statements = format!(
         "SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00';
-         CREATE TABLE {name} (row_id INT NOT NULL PRIMARY KEY"
+         CREATE TABLE {name} (id INT NOT NULL PRIMARY KEY"
     );
     for (column, kind) in columns.iter().zip(&kinds) {
         let _ = write!(statements, ", {column} {} NULL", kind.sql);
@@ -50,14 +53,14 @@ pub fn table(seed: u64, name: &str, server: Server) -> GeneratedTable {
         statements.push(')');
         separator = ", ".to_owned();
     }
-    GeneratedTable { statements, columns: format!("row_id, {}", columns.join(", ")), rows }
+    GeneratedTable { statements, columns: format!("id, {}", columns.join(", ")), names, rows }
 }
 
-/// A quoted name. Only the number makes it unique.
+/// A name that must be quoted. Only the number makes it unique.
 fn column_name(rng: &mut Rng, at: usize) -> String {
     let words =
-        ["a", "Total", "日本", "with space", "quo\"te", "back``tick", "com,ma", "select", "ü", "per%cent"];
-    format!("`{}{at}`", words[rng.usize(..words.len())])
+        ["a", "Total", "日本", "with space", "quo\"te", "back`tick", "com,ma", "select", "ü", "per%cent"];
+    format!("{}{at}", words[rng.usize(..words.len())])
 }
 
 fn kind(rng: &mut Rng, server: Server) -> Kind {

@@ -30,19 +30,23 @@ pub(super) async fn columns(database: &TestDatabase, table: &str, names: &str) -
     let known = texts(database, &sql).await;
     let column = |name: &str| {
         let row = known.iter().find(|row| row[0].as_deref() == Some(name)).unwrap();
-        Column { name: name.to_owned(), kind: row[1].clone().unwrap(), expression: name.to_owned() }
+        Column { name: name.to_owned(), kind: row[1].clone().unwrap(), expression: quoted(name) }
     };
     names.split(", ").map(column).collect()
 }
 
 /// The query for an export of these columns.
 pub(super) fn select(columns: &[Column], table: &str) -> String {
-    let item = |column: &Column| match column.expression == column.name {
-        true => column.name.clone(),
-        false => format!("{} AS {}", column.expression, column.name),
+    let item = |column: &Column| match column.expression == quoted(&column.name) {
+        true => column.expression.clone(),
+        false => format!("{} AS {}", column.expression, quoted(&column.name)),
     };
     let items: Vec<String> = columns.iter().map(item).collect();
     format!("SELECT {} FROM {table} ORDER BY id", items.join(", "))
+}
+
+fn quoted(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
 }
 
 /// What the server says of them. Bytes are hexadecimal, `BIT` is a number, and a `FLOAT` is the very number that is stored: its

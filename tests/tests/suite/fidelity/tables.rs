@@ -2,6 +2,8 @@
 //!
 //! Where a value cannot arrive as it is, because the format or its reader has no such value, the test says which and why.
 
+use std::path::Path;
+
 use downpipe_core::failure::chain;
 use downpipe_tests::database::{Server, TestDatabase};
 use downpipe_tests::export::{Exported, export, try_export};
@@ -153,20 +155,7 @@ async fn json_lines_hold_every_type() {
     let exported = zoo.export("format = \"jsonl\"").await;
     assert_eq!(changes(&exported.receipt), [""; 0]);
 
-    let read = jsonl_with_python(exported.file()).unwrap();
-    assert_eq!(read.columns, zoo.names());
-    assert_read(
-        "Python",
-        &zoo.columns,
-        &zoo.said,
-        &read.rows,
-        |column, _, said| in_json(column, said),
-        |column, _, Value(kind, text)| match column.kind.as_str() {
-            "float" | "double" if *kind == Kind::Number => value(*kind, &form(&column.kind, text)),
-            "json" if *kind == Kind::Json => value(*kind, &form("json", text)),
-            _ => value(*kind, text),
-        },
-    );
+    assert_json_lines(&zoo.columns, &zoo.said, exported.file());
 
     let read = jsonl_with_duckdb(exported.file()).unwrap();
     assert_eq!(read.columns, zoo.names());
@@ -199,6 +188,24 @@ async fn json_lines_hold_every_type() {
     assert_eq!(doubles, ["exact", "money", "whole", "udecimal", "f", "d"]);
 }
 
+/// What Python reads of a file is what the server says.
+pub(super) fn assert_json_lines(columns: &[Column], said: &Rows, file: &Path) {
+    let read = jsonl_with_python(file).unwrap();
+    assert_eq!(read.columns, columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>());
+    assert_read(
+        "Python",
+        columns,
+        said,
+        &read.rows,
+        |column, _, said| in_json(column, said),
+        |column, _, Value(kind, text)| match column.kind.as_str() {
+            "float" | "double" if *kind == Kind::Number => value(*kind, &form(&column.kind, text)),
+            "json" if *kind == Kind::Json => value(*kind, &form("json", text)),
+            _ => value(*kind, text),
+        },
+    );
+}
+
 /// What JSON has of a value: numbers without the zeros that `ZEROFILL` puts in front, for no number of JSON begins with one.
 fn in_json(column: &Column, said: Option<&str>) -> Value {
     let Some(said) = said else { return value(Kind::Null, "") };
@@ -208,6 +215,10 @@ fn in_json(column: &Column, said: Option<&str>) -> Value {
         "float" | "double" => value(Kind::Number, &form(&column.kind, said)),
         "json" => match serde_json::from_str(said).unwrap() {
             serde_json::Value::String(text) => value(Kind::Text, &text),
+            serde_json::Value::Number(_) => value(Kind::Number, said),
+            serde_json::Value::Bool(_) => value(Kind::Bool, said),
+            // JSON's own null is that of a column without a value.
+            serde_json::Value::Null => value(Kind::Null, ""),
             _ => value(Kind::Json, &form("json", said)),
         },
         _ => value(Kind::Text, said),
@@ -492,15 +503,20 @@ fn assert_parquet(zoo: &Zoo, what: &str, table: &Table) {
     });
 }
 
-/// What Parquet has of a value. A date that is none is `NULL`.
+/// What Parquet has of a value of the zoo. A date that is none is `NULL`.
 fn in_parquet(column: &Column, row: usize, said: Option<&str>) -> Option<String> {
     let said = said.filter(|_| !NO_DATES.contains(&(column.name.as_str(), row)))?;
-    Some(match column.kind.as_str() {
+    Some(as_parquet(column, said))
+}
+
+/// What Parquet has of a value, in the readers' words.
+pub(super) fn as_parquet(column: &Column, said: &str) -> String {
+    match column.kind.as_str() {
         _ if is_integer(column) => without_zeros(said).to_owned(),
         "datetime" => moment(said),
         "timestamp" => format!("{}Z", moment(said)),
         kind => form(kind, said),
-    })
+    }
 }
 
 /// What a person with a notebook has: the same, but for integers with a `NULL` among them. pandas makes doubles of these, and
