@@ -103,8 +103,7 @@ impl CsvEncoder {
 
     fn text_cell(&mut self, text: &[u8]) {
         let column = &mut self.columns[self.at - 1];
-        let literal = (1..=LITERAL_BYTES).contains(&text.len()) && !text.iter().any(u8::is_ascii_control);
-        if self.profile.spreadsheet && literal {
+        if self.profile.spreadsheet && is_literal(text) {
             let spoilt = loses_digits(text) || has_leading_zeros(text);
             if spoilt || column.as_text {
                 column.changes.numbers_as_text += u64::from(spoilt && !column.as_text);
@@ -251,6 +250,11 @@ impl CsvColumn {
             changes: ColumnChanges::default(),
         }
     }
+}
+
+/// Whether Excel takes the text between quotes in a formula.
+fn is_literal(text: &[u8]) -> bool {
+    (1..=LITERAL_BYTES).contains(&text.len()) && !text.iter().any(u8::is_ascii_control)
 }
 
 fn push_doubling(out: &mut Vec<u8>, mut text: &[u8], quote: u8) {

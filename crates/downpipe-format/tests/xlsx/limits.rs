@@ -78,7 +78,6 @@ fn a_sheet_takes_16384_columns() {
 }
 
 #[test]
-#[ignore = "a million rows take a while without optimization"]
 fn a_sheet_takes_1048575_rows_and_the_next_file_the_others() {
     let mut encoder = encoder(&Layout::default(), &[column("id", INTEGER)]).unwrap();
     for id in 1..=1_048_576 {
