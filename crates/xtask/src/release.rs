@@ -4,12 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{
-    cargo,
-    deploy::{self, Effort},
-    stack::Steps,
-    workspace,
-};
+use crate::{cargo, deploy, stack::Steps, workspace};
 
 /// The C library of Amazon Linux 2023, on which the runtime `provided.al2023` runs.
 const GLIBC_OF_LAMBDA: (u32, u32) = (2, 34);
@@ -28,8 +23,7 @@ pub fn run() -> Result<()> {
         GLIBC_OF_LAMBDA.1
     );
     let zip = cargo::target_dir()?.join("package/downpipe.zip");
-    deploy::package(bootstrap, &workspace::path("exports"), &zip, Effort::Best)?;
-    let bytes = fs::metadata(&zip)?.len();
+    let bytes = deploy::package_for_lambda(bootstrap, &workspace::path("exports"), &zip)?;
     println!("{} ({}.{} MB)", zip.display(), bytes / 1_000_000, bytes / 100_000 % 10);
     Ok(())
 }

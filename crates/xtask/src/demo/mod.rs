@@ -21,7 +21,7 @@ use self::{
 use crate::{
     aws_cli::AwsCli,
     cargo::{self, Executables},
-    deploy::{self, DeployOptions, Deployment, Effort},
+    deploy::{self, DeployOptions, Deployment},
     prepare::stack_and_build,
     sample::{self, Loaded},
     stack::{Paths, Purpose, StackEnv},
@@ -88,7 +88,7 @@ fn deploy(console: &mut Console, built: &Executables, downpipe: &Downpipe<'_>) -
     console.command(&["downpipe", "migrate"]);
     downpipe.text(&["migrate"])?;
     let package = cargo::target_dir()?.join("downpipe-demo").join("worker.zip");
-    deploy::package(built.path("bootstrap")?, &workspace::path("exports"), &package, Effort::Fast)?;
+    deploy::package_for_lambda(built.path("bootstrap")?, &workspace::path("exports"), &package)?;
     let shown =
         ["aws", "cloudformation", "deploy", "--stack-name", STACK, "--template-file", "infra/template.yaml"];
     console.command(&[&shown[..], &["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]].concat());

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use self::package::{Effort, package};
+pub use self::package::{Effort, package, package_for_lambda};
 use crate::{aws_cli::AwsCli, stack::StackEnv, workspace};
 
 /// What is deployed, and under which name.
@@ -56,6 +56,11 @@ impl Deployment {
     pub fn output(&self, name: &str) -> Result<&str> {
         let value = self.outputs.get(name);
         value.map(String::as_str).with_context(|| format!("{} has no output {name}", self.stack_name))
+    }
+
+    /// The name of the secret with the database's login.
+    pub fn secret(&self) -> String {
+        secret_name(&self.stack_name)
     }
 
     /// Removes it with all it holds: also the bucket, which the template keeps for the people who have links into it.
