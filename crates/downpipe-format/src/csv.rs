@@ -26,10 +26,18 @@ pub(crate) struct CsvEncoder {
     profile: Profile,
     columns: Vec<CsvColumn>,
     judge: csv_core::Writer,
+    /// Texts that mean something else when they are bare.
+    words: Words,
+    /// What is no text is written as it is: neither quoted nor looked at again.
+    bare_numbers: bool,
+    /// UTF-8 is not the file's encoding.
+    encodes: bool,
     out: Vec<u8>,
+    /// What `out` may be next.
+    spare: Vec<u8>,
     /// A field on its way into another encoding.
     field: Vec<u8>,
-    /// The column the next cell belongs to.
+    /// The column of the cell that is being written, or else of the next.
     at: usize,
 }
 
@@ -54,7 +62,13 @@ impl CsvEncoder {
             profile: profile.clone(),
             columns: columns.iter().map(|column| CsvColumn::new(column, profile)).collect(),
             judge,
+            words: Words::of(profile),
+            bare_numbers: profile.quoting == Quoting::Needed
+                && !profile.spreadsheet
+                && profile.decimal == b'.',
+            encodes: profile.charset != Charset::UTF_8,
             out: Vec::new(),
+            spare: Vec::new(),
             field: Vec::new(),
             at: 0,
         };
@@ -66,7 +80,7 @@ impl CsvEncoder {
                 // A label comes from the definition, but a column name without one can come from anywhere.
                 let guard = profile.guard && runs_as_formula(column.label.as_bytes());
                 let start = encoder.begin_field();
-                encoder.columns[encoder.at - 1].changes.formulas_guarded += u64::from(guard);
+                encoder.columns[encoder.at].changes.formulas_guarded += u64::from(guard);
                 encoder.push_text(column.label.as_bytes(), guard);
                 encoder.end_field(start);
             }
@@ -82,18 +96,24 @@ impl CsvEncoder {
         if self.at > 0 {
             self.out.push(self.profile.delimiter);
         }
-        self.at += 1;
         self.out.len()
     }
 
-    /// Fields are written in UTF-8; this brings the one that began here into the file's encoding.
     fn end_field(&mut self, start: usize) {
-        if self.profile.charset != Charset::UTF_8 {
-            self.field.clear();
-            self.field.extend_from_slice(&self.out[start..]);
-            self.out.truncate(start);
-            self.profile.charset.encode(&self.field, &mut self.out, &mut self.columns[self.at - 1].changes);
+        if self.encodes {
+            self.encode(start);
         }
+        self.at += 1;
+    }
+
+    /// Fields are written in UTF-8; this brings the one that began here into the file's encoding. Kept apart, because most
+    /// files stay in UTF-8.
+    #[inline(never)]
+    fn encode(&mut self, start: usize) {
+        self.field.clear();
+        self.field.extend_from_slice(&self.out[start..]);
+        self.out.truncate(start);
+        self.profile.charset.encode(&self.field, &mut self.out, &mut self.columns[self.at].changes);
     }
 
     fn end_line(&mut self) {
@@ -102,7 +122,7 @@ impl CsvEncoder {
     }
 
     fn text_cell(&mut self, text: &[u8]) {
-        let column = &mut self.columns[self.at - 1];
+        let column = &mut self.columns[self.at];
         if self.profile.spreadsheet && is_literal(text) {
             let spoilt = loses_digits(text) || has_leading_zeros(text);
             if spoilt || column.as_text {
@@ -115,13 +135,21 @@ impl CsvEncoder {
         self.push_text(text, guard);
     }
 
-    /// A value that is no text, and so has nothing to be quoted or guarded, but digits that a spreadsheet may not keep.
-    fn plain_cell(&mut self, cell: Cell<'_>, start: usize) {
-        let column = &mut self.columns[self.at - 1];
-        push_value(&mut self.out, cell, column.kind);
+    /// A value that is no text, and so has nothing to be quoted or guarded.
+    fn plain_cell(&mut self, cell: &Cell<'_>, start: usize) {
+        push_value(&mut self.out, cell, self.columns[self.at].kind);
+        if !self.bare_numbers {
+            self.adapt_number(cell, start);
+        }
+    }
+
+    /// Brings the value that was written from here on into the profile's form: its point, its quotes, and a text where a
+    /// spreadsheet would not keep the digits.
+    fn adapt_number(&mut self, cell: &Cell<'_>, start: usize) {
+        let column = &mut self.columns[self.at];
         let written = &self.out[start..];
         let spoilt = self.profile.spreadsheet
-            && match cell {
+            && match *cell {
                 Cell::Int(_) | Cell::UInt(_) | Cell::Decimal(_) => {
                     loses_digits(written) || has_leading_zeros(written)
                 }
@@ -165,14 +193,9 @@ impl CsvEncoder {
     /// Appends a text field, quoted where it must be. The empty string is always quoted: bare, it could be `NULL`.
     fn push_text(&mut self, text: &[u8], guard: bool) {
         let quoted = self.profile.quoting == Quoting::Always
-            || text.is_empty()
-            || text == self.profile.null.as_bytes()
-            // Bare, LOAD DATA takes this word for what it says.
-            || (self.profile.escape && text == b"NULL")
-            // Bare and alone on its line, `\.` is the end of the data to PostgreSQL's COPY.
-            || text == b"\\."
+            || self.words.contain(text)
             // In another encoding it may become something that must be quoted.
-            || (self.profile.charset != Charset::UTF_8 && !text.is_ascii())
+            || (self.encodes && !text.is_ascii())
             // The apostrophe in front would be taken for the quote.
             || (guard && self.profile.quote == b'\'')
             || self.judge.should_quote(text);
@@ -203,10 +226,35 @@ impl CsvEncoder {
     }
 }
 
+/// Texts that are quoted although nothing in them asks for it.
+#[derive(Debug)]
+struct Words {
+    words: Vec<Vec<u8>>,
+    longest: usize,
+}
+
+impl Words {
+    fn of(profile: &Profile) -> Self {
+        // The empty text could be `NULL`. Alone on its line, `\.` is the end of the data to PostgreSQL's COPY.
+        let mut words = vec![Vec::new(), profile.null.as_bytes().to_vec(), b"\\.".to_vec()];
+        if profile.escape {
+            // LOAD DATA takes this word for what it says.
+            words.push(b"NULL".to_vec());
+        }
+        let longest = words.iter().map(Vec::len).max().unwrap_or_default();
+        Self { words, longest }
+    }
+
+    fn contain(&self, text: &[u8]) -> bool {
+        // Of most texts the length says it.
+        text.len() <= self.longest && self.words.iter().any(|word| word == text)
+    }
+}
+
 impl Encoder for CsvEncoder {
-    fn cell(&mut self, cell: Cell<'_>) {
+    fn cell(&mut self, cell: &Cell<'_>) {
         let start = self.begin_field();
-        match cell {
+        match *cell {
             Cell::Null => self.out.extend_from_slice(self.profile.null.as_bytes()),
             Cell::Text(text) => self.text_cell(text),
             // Empty bytes must not look like NULL either.
@@ -230,7 +278,11 @@ impl Encoder for CsvEncoder {
     }
 
     fn take(&mut self, _: usize) -> Result<Vec<u8>, EncodeError> {
-        Ok(take_all(&mut self.out))
+        Ok(take_all(&mut self.out, &mut self.spare))
+    }
+
+    fn reuse(&mut self, buffer: Vec<u8>) {
+        self.spare = buffer;
     }
 
     fn changes(&self) -> Vec<ColumnChanges> {

@@ -11,7 +11,7 @@ use crate::layout::LayoutError;
 /// [`finish`](Self::finish), once. Bytes are taken away whenever there are enough.
 pub trait Encoder: Send + std::fmt::Debug {
     /// Writes the next cell of the row. What is wrong with it is said by [`end_row`](Self::end_row).
-    fn cell(&mut self, cell: Cell<'_>);
+    fn cell(&mut self, cell: &Cell<'_>);
 
     /// Ends the row.
     ///
@@ -35,6 +35,9 @@ pub trait Encoder: Send + std::fmt::Debug {
     /// # Errors
     /// When they cannot be read back from where they were kept.
     fn take(&mut self, at_most: usize) -> Result<Vec<u8>, EncodeError>;
+
+    /// Gives an empty buffer back that was taken full, to be filled again. Memory that is new costs more than writing into it.
+    fn reuse(&mut self, _: Vec<u8>) {}
 
     /// What was changed so far, column by column.
     fn changes(&self) -> Vec<ColumnChanges>;

@@ -22,6 +22,8 @@ use crate::value::push_value;
 pub(crate) struct JsonlEncoder {
     columns: Vec<JsonColumn>,
     out: Vec<u8>,
+    /// What `out` may be next.
+    spare: Vec<u8>,
     /// A value as MySQL shows it, on its way into a string.
     text: Vec<u8>,
     /// The column the next cell belongs to.
@@ -52,6 +54,7 @@ impl JsonlEncoder {
         Self {
             columns: labelled.map(|(index, (column, label))| JsonColumn::new(index, column, label)).collect(),
             out: Vec::new(),
+            spare: Vec::new(),
             text: Vec::new(),
             at: 0,
             rows: 0,
@@ -59,10 +62,10 @@ impl JsonlEncoder {
         }
     }
 
-    fn push_cell(&mut self, cell: Cell<'_>) -> Result<(), Unfit> {
+    fn push_cell(&mut self, cell: &Cell<'_>) -> Result<(), Unfit> {
         let Self { columns, out, text, at, .. } = self;
         let JsonColumn { kind, as_text, as_number, changes, .. } = &mut columns[*at];
-        match cell {
+        match *cell {
             Cell::Null => out.extend_from_slice(b"null"),
             Cell::Text(value) => match valid_utf8(value, changes).as_ref() {
                 value if *as_number && is_number(value.as_bytes()) => out.extend_from_slice(value.as_bytes()),
@@ -99,7 +102,7 @@ impl JsonlEncoder {
 }
 
 impl Encoder for JsonlEncoder {
-    fn cell(&mut self, cell: Cell<'_>) {
+    fn cell(&mut self, cell: &Cell<'_>) {
         self.out.extend_from_slice(&self.columns[self.at].key);
         if let Err(Unfit { expected, actual }) = self.push_cell(cell) {
             let label = &self.columns[self.at].label;
@@ -126,7 +129,11 @@ impl Encoder for JsonlEncoder {
     }
 
     fn take(&mut self, _: usize) -> Result<Vec<u8>, EncodeError> {
-        Ok(take_all(&mut self.out))
+        Ok(take_all(&mut self.out, &mut self.spare))
+    }
+
+    fn reuse(&mut self, buffer: Vec<u8>) {
+        self.spare = buffer;
     }
 
     fn changes(&self) -> Vec<ColumnChanges> {

@@ -24,7 +24,7 @@ pub enum Mask {
 
 impl Mask {
     /// What stands in the value's place, into `out`, which is emptied before.
-    pub(crate) fn hide(&self, cell: Cell<'_>, kind: ColumnKind, out: &mut Vec<u8>) {
+    pub(crate) fn hide(&self, cell: &Cell<'_>, kind: ColumnKind, out: &mut Vec<u8>) {
         out.clear();
         match self {
             Self::Fixed => out.extend_from_slice(b"***"),

@@ -1,5 +1,7 @@
 //! From the query's rows to the files' bytes: what every format has in common.
 
+use jiff::tz::TimeZone;
+
 use crate::cell::Cell;
 use crate::changes::{Changes, ColumnChanges};
 use crate::column::{Column, ColumnKind};
@@ -7,6 +9,7 @@ use crate::encoder::{EncodeError, Encoder};
 use crate::format::Style;
 use crate::layout::{FileColumn, Layout};
 use crate::load_data;
+use crate::mask::Mask;
 use crate::zone::in_zone;
 
 /// Writes the rows of one query into one file after another: one, but for a spreadsheet with more rows than a sheet takes.
@@ -17,6 +20,8 @@ use crate::zone::in_zone;
 pub struct RowEncoder {
     style: Style,
     columns: Vec<FileColumn>,
+    /// What becomes of their values, in the same order.
+    treatments: Vec<Treatment>,
     file: Box<dyn Encoder>,
     /// The file before, when the row that did not fit into it has begun this one.
     full: Option<FullFile>,
@@ -30,6 +35,28 @@ pub struct RowEncoder {
     at: usize,
     rows: u64,
     rows_in_file: u64,
+}
+
+/// What becomes of a column's values on their way into the file.
+#[derive(Debug)]
+enum Treatment {
+    /// As they are.
+    Straight,
+    /// Behind a mask.
+    Masked { mask: Mask, kind: ColumnKind },
+    /// On the clock of a time zone.
+    Local(TimeZone),
+}
+
+impl Treatment {
+    fn of(column: &FileColumn, style: &Style) -> Self {
+        let zone = style.profile().time_zone.as_ref().filter(|_| style.shows_local_time());
+        match (&column.mask, column.kind, zone) {
+            (Some(mask), ..) => Self::Masked { mask: mask.clone(), kind: column.source_kind },
+            (None, ColumnKind::Timestamp { .. }, Some(zone)) => Self::Local(zone.clone()),
+            _ => Self::Straight,
+        }
+    }
 }
 
 /// A file that has all of its rows and waits for [`Encoder::finish`].
@@ -57,6 +84,7 @@ impl RowEncoder {
             at: 0,
             rows: 0,
             rows_in_file: 0,
+            treatments: columns.iter().map(|column| Treatment::of(column, &style)).collect(),
             style,
             columns,
         })
@@ -72,21 +100,19 @@ impl RowEncoder {
     ///
     /// # Panics
     /// When a row has more cells than there are [`sources`](Self::sources), which is a bug in the caller.
+    #[inline(always)]
     pub fn cell(&mut self, cell: Cell<'_>) {
         if self.at == 0 && self.style.rows_per_file() == Some(self.rows_in_file) {
             self.begin_file();
         }
-        let column = &self.columns[self.at];
-        match (&column.mask, column.kind, &self.style.profile().time_zone) {
-            (Some(mask), ..) if cell != Cell::Null => {
-                mask.hide(cell, column.source_kind, &mut self.masked);
+        match &self.treatments[self.at] {
+            Treatment::Masked { mask, kind } if cell != Cell::Null => {
+                mask.hide(&cell, *kind, &mut self.masked);
                 self.changes[self.at].masked += 1;
-                self.file.cell(Cell::Text(&self.masked));
+                self.file.cell(&Cell::Text(&self.masked));
             }
-            (_, ColumnKind::Timestamp { .. }, Some(zone)) if self.style.shows_local_time() => {
-                self.file.cell(in_zone(cell, zone));
-            }
-            _ => self.file.cell(cell),
+            Treatment::Local(zone) => self.file.cell(&in_zone(cell, zone)),
+            Treatment::Straight | Treatment::Masked { .. } => self.file.cell(&cell),
         }
         self.at += 1;
     }

@@ -5,12 +5,12 @@ use crate::column::ColumnKind;
 use crate::number::{push_date, push_float, push_hex, push_integer, push_time};
 
 /// Appends the value as MySQL shows it, with neither quotes nor guards: bytes as hexadecimal, nothing for `NULL`.
-pub(crate) fn push_value(out: &mut Vec<u8>, cell: Cell<'_>, kind: ColumnKind) {
+pub(crate) fn push_value(out: &mut Vec<u8>, cell: &Cell<'_>, kind: ColumnKind) {
     let zerofill = match kind {
         ColumnKind::Integer { zerofill, .. } => zerofill,
         _ => 0,
     };
-    match cell {
+    match *cell {
         Cell::Null => {}
         Cell::Int(value) => push_integer(out, value, zerofill),
         Cell::UInt(value) => push_integer(out, value, zerofill),

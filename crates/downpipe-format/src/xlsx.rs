@@ -106,7 +106,7 @@ impl XlsxEncoder {
         })
     }
 
-    fn write(&mut self, cell: Cell<'_>) -> Result<(), EncodeError> {
+    fn write(&mut self, cell: &Cell<'_>) -> Result<(), EncodeError> {
         let (row, at) = (self.row, self.at);
         let column = &mut self.columns[usize::from(at)];
         let State::Rows(sheet) = &mut self.state else {
@@ -146,7 +146,7 @@ impl XlsxEncoder {
 }
 
 impl Encoder for XlsxEncoder {
-    fn cell(&mut self, cell: Cell<'_>) {
+    fn cell(&mut self, cell: &Cell<'_>) {
         if self.error.is_none() {
             self.error = self.write(cell).err();
         }
@@ -208,8 +208,8 @@ impl XlsxColumn {
     }
 
     /// Decides. A text that the cell does not have as it is, is made in `text`.
-    fn value<'a>(&mut self, cell: Cell<'a>, text: &'a mut Vec<u8>) -> Value<'a> {
-        let number = match cell {
+    fn value<'a>(&mut self, cell: &Cell<'a>, text: &'a mut Vec<u8>) -> Value<'a> {
+        let number = match *cell {
             Cell::Null => return Value::Nothing,
             Cell::Text(text) if self.treat_as == Some(TreatAs::Number) => self.number_in(text),
             Cell::Text(text) => return Value::Text(text),

@@ -29,8 +29,12 @@ impl Gzip {
     pub(super) fn take_part(&mut self) -> io::Result<Vec<u8>> {
         let Some(member) = self.member.take() else { return Ok(Vec::new()) };
         let part = member.finish()?;
-        self.buffer = buffer::like(&part);
+        self.buffer = buffer::after(&part, &mut self.buffer);
         Ok(part)
+    }
+
+    pub(super) fn reuse(&mut self, buffer: Vec<u8>) {
+        self.buffer = buffer;
     }
 
     pub(super) fn finish(&mut self) -> io::Result<Vec<u8>> {

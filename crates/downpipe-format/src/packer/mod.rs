@@ -128,6 +128,17 @@ impl Packer {
         }
     }
 
+    /// Gives it an empty buffer to write into: at once, before the first bytes, or else from the next part on.
+    pub fn reuse(&mut self, buffer: Vec<u8>) {
+        match &mut self.way {
+            // Its parts are the encoders' own buffers.
+            Way::None(_) => {}
+            Way::Gzip(gzip) => gzip.reuse(buffer),
+            Way::Zstd(zstd) => zstd.reuse(buffer),
+            Way::Zip(zip) => zip.reuse(buffer),
+        }
+    }
+
     /// Ends the object and takes what is left of it: compressed data, and a zip archive's directory. Where nothing at all was
     /// pushed, gzip and Zstandard still are a file, the one that unpacks to nothing.
     ///

@@ -31,6 +31,7 @@ const ATTRIBUTES: u32 = 0o100_644 << 16;
 pub(super) struct Zip {
     /// What waits to be taken; within a file, its compressor has it.
     out: Vec<u8>,
+    spare: Vec<u8>,
     entry: Option<Entry>,
     /// Bytes that were taken.
     taken: u64,
@@ -142,7 +143,11 @@ impl Zip {
     pub(super) fn take_part(&mut self) -> Vec<u8> {
         let out = self.entry.as_mut().map_or(&mut self.out, |entry| entry.data.get_mut());
         self.taken += out.len() as u64;
-        take_all(out)
+        take_all(out, &mut self.spare)
+    }
+
+    pub(super) fn reuse(&mut self, buffer: Vec<u8>) {
+        *(if self.position() == 0 { &mut self.out } else { &mut self.spare }) = buffer;
     }
 
     pub(super) fn finish(&mut self) -> Vec<u8> {

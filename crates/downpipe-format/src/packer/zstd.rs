@@ -18,6 +18,7 @@ pub(super) struct Zstd {
     /// Made when the first bytes come.
     encoder: Option<Encoder<'static>>,
     out: Vec<u8>,
+    spare: Vec<u8>,
     in_frame: bool,
 }
 
@@ -42,7 +43,11 @@ impl Zstd {
         // Until it says that it holds nothing any more. It is ready for the next frame then.
         while self.step(|encoder, out| encoder.finish(out, false))? > 0 {}
         self.in_frame = false;
-        Ok(take_all(&mut self.out))
+        Ok(take_all(&mut self.out, &mut self.spare))
+    }
+
+    pub(super) fn reuse(&mut self, buffer: Vec<u8>) {
+        *(if self.encoder.is_none() { &mut self.out } else { &mut self.spare }) = buffer;
     }
 
     pub(super) fn finish(&mut self) -> io::Result<Vec<u8>> {

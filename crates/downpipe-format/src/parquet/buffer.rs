@@ -116,8 +116,8 @@ impl ColumnBuffer {
     }
 
     /// Takes the cell of the next row. One that does not fit leaves a null behind.
-    pub(super) fn push(&mut self, cell: Cell<'_>) -> Result<(), Unfit> {
-        let pushed = if cell == Cell::Null { Ok(None) } else { self.push_value(cell) };
+    pub(super) fn push(&mut self, cell: &Cell<'_>) -> Result<(), Unfit> {
+        let pushed = if *cell == Cell::Null { Ok(None) } else { self.push_value(cell) };
         let size = pushed.as_ref().ok().copied().flatten();
         self.levels.push(if size.is_some() { PRESENT } else { 0 });
         self.bytes += size_of::<i16>() + size.unwrap_or(0);
@@ -125,11 +125,11 @@ impl ColumnBuffer {
     }
 
     /// Takes a value and tells its bytes; `None` when it can only be null.
-    fn push_value(&mut self, cell: Cell<'_>) -> Result<Option<usize>, Unfit> {
+    fn push_value(&mut self, cell: &Cell<'_>) -> Result<Option<usize>, Unfit> {
         let Self { kind, values, changes, .. } = self;
         let size = match (values, cell) {
             (Values::Text(slab) | Values::Json(slab), Cell::Text(text)) => push_text(slab, text, changes),
-            (Values::Text(slab), cell) => slab.push_with(|out| push_value(out, cell, *kind)),
+            (Values::Text(slab), _) => slab.push_with(|out| push_value(out, cell, *kind)),
             (Values::Bytes(slab), Cell::Bytes(bytes)) => slab.push_with(|out| out.extend_from_slice(bytes)),
             (Values::Narrow { bits, unsigned, values }, Cell::Int(_) | Cell::UInt(_)) => {
                 let value = whole_number(cell, *bits, *unsigned)?;
@@ -146,19 +146,19 @@ impl ColumnBuffer {
                 );
                 size_of::<i64>()
             }
-            (Values::Float(values), Cell::Float(value)) => push(values, value),
-            (Values::Double(values), Cell::Double(value)) => push(values, value),
-            (Values::Double(values), Cell::Float(value)) => push(values, f64::from(value)),
+            (Values::Float(values), Cell::Float(value)) => push(values, *value),
+            (Values::Double(values), Cell::Double(value)) => push(values, *value),
+            (Values::Double(values), Cell::Float(value)) => push(values, f64::from(*value)),
             (Values::Decimal { column, digits }, Cell::Decimal(text)) => {
                 column.look(text)?;
                 digits.push_with(|out| out.extend_from_slice(text))
             }
-            (Values::Date(values), Cell::Date(date)) => match days(date) {
+            (Values::Date(values), Cell::Date(date)) => match days(*date) {
                 Some(days) => push(values, days),
                 None => return Ok(no_such_date(changes)),
             },
             (Values::Timestamp { values, .. }, Cell::DateTime(date, time)) => {
-                match microseconds(date, time) {
+                match microseconds(*date, *time) {
                     Some(microseconds) => push(values, microseconds),
                     None => return Ok(no_such_date(changes)),
                 }
@@ -235,8 +235,8 @@ fn no_such_date(changes: &mut ColumnChanges) -> Option<usize> {
 }
 
 /// The value, if it has no more bits than the column.
-fn whole_number(cell: Cell<'_>, bits: u8, unsigned: bool) -> Result<i128, Unfit> {
-    let value = match cell {
+fn whole_number(cell: &Cell<'_>, bits: u8, unsigned: bool) -> Result<i128, Unfit> {
+    let value = match *cell {
         Cell::Int(value) => i128::from(value),
         Cell::UInt(value) => i128::from(value),
         _ => 0,

@@ -110,7 +110,7 @@ impl ParquetEncoder {
 }
 
 impl Encoder for ParquetEncoder {
-    fn cell(&mut self, cell: Cell<'_>) {
+    fn cell(&mut self, cell: &Cell<'_>) {
         let column = &mut self.columns[self.at];
         let before = column.bytes();
         if let Err(Unfit { expected, actual }) = column.push(cell) {
