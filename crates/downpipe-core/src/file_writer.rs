@@ -1,10 +1,9 @@
 //! The sink of an export: cells become bytes, bytes become files, files become objects in the store.
 
-use downpipe_format::{
-    Cell, Changes, Column, Compression, EncodeError, Encoder, FullFile, Packer, RowEncoder,
-};
+use downpipe_format::{Cell, Changes, Column, Compression, EncodeError, Encoder, FullFile, RowEncoder};
 
 use crate::object_writer::{ObjectWriter, StoredObject};
+use crate::packing::Packing;
 use crate::pipeline::{Order, Progress};
 use crate::source::{EndOfResult, RowSink, SinkError, SinkState};
 use crate::split;
@@ -20,7 +19,7 @@ pub(crate) struct FileWriter<'a, S: ObjectStore, P: Progress> {
     order: &'a Order,
     /// `None` before the columns are known, and when the last row has been written.
     rows: Option<RowEncoder>,
-    packer: Packer,
+    packing: Packing,
     /// The object that is being written.
     object: ObjectWriter<S>,
     /// Rows in the files of it that have ended.
@@ -57,7 +56,7 @@ impl<'a, S: ObjectStore, P: Progress> FileWriter<'a, S, P> {
             progress,
             order,
             rows: None,
-            packer: Packer::new(order.style.compression()),
+            packing: Packing::new(order.style.compression()),
             object: ObjectWriter::new(first_object(order, store)),
             object_rows: 0,
             staged: Vec::new(),
@@ -123,7 +122,7 @@ impl<'a, S: ObjectStore, P: Progress> FileWriter<'a, S, P> {
         self.number += 1;
         if !self.is_archive() {
             self.complete_object().await?;
-            self.packer = Packer::new(self.order.style.compression());
+            self.packing = Packing::new(self.order.style.compression());
             self.object = ObjectWriter::new(self.order.object.staged(self.number));
         }
         Ok(self.begin_file()?)
@@ -131,7 +130,7 @@ impl<'a, S: ObjectStore, P: Progress> FileWriter<'a, S, P> {
 
     fn begin_file(&mut self) -> Result<(), EncodeError> {
         let name = split::in_archive(&self.order.object, &self.order.style, self.number);
-        self.packer.begin_file(&name).map_err(EncodeError::Compress)
+        self.packing.begin_file(&name)
     }
 
     async fn end_file(&mut self, FullFile { mut encoder, rows }: FullFile) -> Result<(), SinkError> {
@@ -140,23 +139,39 @@ impl<'a, S: ObjectStore, P: Progress> FileWriter<'a, S, P> {
         let mut encoder = finished.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         self.send(&mut *encoder).await?;
         self.object_rows += rows;
-        Ok(self.packer.end_file().map_err(EncodeError::Compress)?)
+        Ok(self.packing.end_file().await?)
     }
 
     /// Takes what the file has so far, and sends as many parts as there are.
     async fn send(&mut self, file: &mut dyn Encoder) -> Result<(), SinkError> {
         while file.buffered() > 0 {
-            self.packer.push(file.take(self.chunk_bytes())?).map_err(EncodeError::Compress)?;
-            if self.packer.buffered() >= self.object.part_bytes() {
-                let part = self.packer.take_part().map_err(EncodeError::Compress)?;
-                self.object.part(self.store, part).await?;
+            if self.packing.compresses() {
+                // What came of the chunk before. Nobody waits for this one: it is compressed while the next rows are read.
+                self.send_part().await?;
+                self.packing.push(file.take(self.chunk_bytes())?).await?;
+            } else {
+                // What is taken now travels at once. First there must be room for it, because what has arrived by then leaves
+                // its buffer to the rows that come next.
+                file.reuse(self.object.room().await?);
+                self.packing.push(file.take(self.chunk_bytes())?).await?;
+                self.send_part().await?;
             }
         }
         Ok(())
     }
 
+    /// Sends what is packed, if it is enough for a part.
+    async fn send_part(&mut self) -> Result<(), SinkError> {
+        if self.packing.has(self.object.part_bytes()).await? {
+            let buffer = self.object.room().await?;
+            let part = self.packing.take_part(buffer).await?;
+            self.object.part(self.store, part).await?;
+        }
+        Ok(())
+    }
+
     async fn complete_object(&mut self) -> Result<(), SinkError> {
-        let rest = self.packer.finish().map_err(EncodeError::Compress)?;
+        let rest = self.packing.finish().await?;
         let rows = std::mem::take(&mut self.object_rows);
         let stored = self.object.complete(self.store, rest, rows).await?;
         self.staged.push(WrittenFile { stored, rows });
@@ -179,13 +194,12 @@ impl<'a, S: ObjectStore, P: Progress> FileWriter<'a, S, P> {
     /// Bytes in the store, on their way there, or ready to go.
     fn bytes(&self) -> u64 {
         let stored: u64 = self.staged.iter().map(|file| file.stored.total.bytes).sum();
-        stored + self.object.bytes() + self.packer.buffered() as u64
+        stored + self.object.bytes() + self.packing.buffered() as u64
     }
 
     fn check_limits(&self, rows: u64, waiting: usize) -> Result<(), SinkError> {
         // What is still in front of a compressor is not counted: it will be less.
-        let uncompressed = self.order.style.compression() == Compression::None;
-        let bytes = || self.bytes() + if uncompressed { waiting as u64 } else { 0 };
+        let bytes = || self.bytes() + if self.packing.compresses() { 0 } else { waiting as u64 };
         let limits = &self.order.limits;
         match (limits.rows, limits.bytes) {
             (Some(most), _) if rows > most => Err(SinkError::Limit { what: "rows", most }),
@@ -195,10 +209,7 @@ impl<'a, S: ObjectStore, P: Progress> FileWriter<'a, S, P> {
     }
 
     fn chunk_bytes(&self) -> usize {
-        match self.order.style.compression() {
-            Compression::None => self.object.part_bytes(),
-            Compression::Gzip | Compression::Zstd | Compression::Zip => CHUNK_BYTES,
-        }
+        if self.packing.compresses() { CHUNK_BYTES } else { self.object.part_bytes() }
     }
 }
 
@@ -215,6 +226,7 @@ impl<S: ObjectStore, P: Progress> RowSink for FileWriter<'_, S, P> {
         Ok(sources)
     }
 
+    #[inline(always)]
     fn cell(&mut self, cell: Cell<'_>) {
         if let Some(rows) = &mut self.rows {
             rows.cell(cell);

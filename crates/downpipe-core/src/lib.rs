@@ -16,6 +16,8 @@ pub mod login;
 pub mod message;
 pub mod notice;
 mod object_writer;
+mod offload;
+mod packing;
 pub mod params;
 mod parts;
 pub mod pipeline;

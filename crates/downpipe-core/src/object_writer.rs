@@ -5,6 +5,7 @@ use crc_fast::{CrcAlgorithm, Digest as Crc};
 use sha2::{Digest as _, Sha256};
 
 use crate::job::hex;
+use crate::offload::Offload;
 use crate::parts::{PartUploads, part_bytes};
 use crate::store::{NewObject, ObjectStore, StoreError, Total};
 
@@ -13,8 +14,8 @@ pub(crate) struct ObjectWriter<S: ObjectStore> {
     object: NewObject,
     /// Bytes that were sent.
     bytes: u64,
-    sha256: Sha256,
-    crc64nvme: Crc,
+    /// Hashes a part while it travels and the next one is being filled.
+    digests: Offload<Digests>,
     /// Begun with the first full part: most results are smaller than that, and one request stores them.
     uploads: Option<PartUploads<S::Upload>>,
 }
@@ -25,6 +26,19 @@ pub(crate) struct StoredObject {
     pub(crate) object: NewObject,
     pub(crate) total: Total,
     pub(crate) sha256: String,
+}
+
+/// What proves the bytes of an object, once it has seen all of them in their order.
+struct Digests {
+    sha256: Sha256,
+    crc64nvme: Crc,
+}
+
+impl Digests {
+    fn update(&mut self, bytes: &[u8]) {
+        self.sha256.update(bytes);
+        self.crc64nvme.update(bytes);
+    }
 }
 
 impl StoredObject {
@@ -41,8 +55,10 @@ impl<S: ObjectStore> ObjectWriter<S> {
         Self {
             object,
             bytes: 0,
-            sha256: Sha256::new(),
-            crc64nvme: Crc::new(CrcAlgorithm::Crc64Nvme),
+            digests: Offload::new(Digests {
+                sha256: Sha256::new(),
+                crc64nvme: Crc::new(CrcAlgorithm::Crc64Nvme),
+            }),
             uploads: None,
         }
     }
@@ -64,16 +80,29 @@ impl<S: ObjectStore> ObjectWriter<S> {
         }
     }
 
+    /// Waits until another part may go, and gives a buffer for the one after it.
+    pub(crate) async fn room(&mut self) -> Result<Vec<u8>, StoreError> {
+        let Some(uploads) = &mut self.uploads else { return Ok(Vec::new()) };
+        uploads.room().await?;
+        Ok(uploads.spare())
+    }
+
     /// Sends a part on its way.
     pub(crate) async fn part(&mut self, store: &S, body: Vec<u8>) -> Result<(), StoreError> {
-        if self.uploads.is_none() {
-            self.uploads = Some(PartUploads::new(store.begin(&self.object).await?));
-        }
-        self.count(&body);
-        match &mut self.uploads {
-            Some(uploads) => uploads.send(body).await,
-            None => Ok(()),
-        }
+        let uploads = match &mut self.uploads {
+            Some(uploads) => uploads,
+            none => none.insert(PartUploads::new(store.begin(&self.object).await?)),
+        };
+        let body = Bytes::from(body);
+        self.bytes += body.len() as u64;
+        uploads.send(body.clone()).await?;
+        let hashing = move |digests: &mut Digests| {
+            digests.update(&body);
+            Ok(())
+        };
+        // Waits for the part before, so that parts are hashed in their order, and only one can be kept for its hash alone.
+        let Ok(()) = self.digests.start(hashing).await;
+        Ok(())
     }
 
     /// Sends the last part and completes the object, in which there are so many rows. Only to be called for a result that is
@@ -84,14 +113,17 @@ impl<S: ObjectStore> ObjectWriter<S> {
         rest: Vec<u8>,
         rows: u64,
     ) -> Result<StoredObject, StoreError> {
-        self.count(&rest);
-        let total = Total { bytes: self.bytes, crc64nvme: self.crc64nvme.finalize() };
-        let sha256 = hex(&std::mem::take(&mut self.sha256).finalize());
+        let rest = Bytes::from(rest);
+        self.bytes += rest.len() as u64;
+        let Ok(digests) = self.digests.wait().await;
+        digests.update(&rest);
+        let total = Total { bytes: self.bytes, crc64nvme: digests.crc64nvme.finalize() };
+        let sha256 = hex(&std::mem::take(&mut digests.sha256).finalize());
         let mut stored = StoredObject { object: self.object.clone(), total, sha256 };
         match &mut self.uploads {
             None => {
                 stored.object = stored.proven(stored.object.clone(), rows);
-                store.put(&stored.object, Bytes::from(rest), total).await?;
+                store.put(&stored.object, rest, total).await?;
             }
             Some(uploads) => {
                 if !rest.is_empty() {
@@ -109,12 +141,5 @@ impl<S: ObjectStore> ObjectWriter<S> {
             Some(uploads) => uploads.abort().await,
             None => Ok(()),
         }
-    }
-
-    /// Counts and hashes the bytes, in the order in which the object has them.
-    fn count(&mut self, body: &[u8]) {
-        self.bytes += body.len() as u64;
-        self.sha256.update(body);
-        self.crc64nvme.update(body);
     }
 }

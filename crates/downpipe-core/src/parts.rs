@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
@@ -29,10 +30,18 @@ pub(crate) fn part_bytes(number: u32) -> usize {
 /// An upload whose parts travel in tasks of their own, a bounded number at a time.
 pub(crate) struct PartUploads<U: Upload + 'static> {
     upload: Arc<U>,
-    under_way: JoinSet<Result<StoredPart, StoreError>>,
+    under_way: JoinSet<Result<Arrival, StoreError>>,
     stored: Vec<StoredPart>,
     next_number: u32,
     next_offset: u64,
+    /// What parts that have arrived leave behind.
+    left: Vec<Bytes>,
+}
+
+/// A part that is in the store, and its bytes, whose buffer can be used again.
+struct Arrival {
+    stored: StoredPart,
+    body: Bytes,
 }
 
 impl<U: Upload + 'static> PartUploads<U> {
@@ -43,6 +52,7 @@ impl<U: Upload + 'static> PartUploads<U> {
             stored: Vec::new(),
             next_number: 1,
             next_offset: 0,
+            left: Vec::new(),
         }
     }
 
@@ -50,17 +60,41 @@ impl<U: Upload + 'static> PartUploads<U> {
         self.next_number
     }
 
-    /// Sends a part on its way, first waiting until another has arrived if too many are under way.
-    pub(crate) async fn send(&mut self, body: Vec<u8>) -> Result<(), StoreError> {
+    /// Waits while as many parts are under way as may be at once.
+    pub(crate) async fn room(&mut self) -> Result<(), StoreError> {
         while self.under_way.len() >= self.upload.parallelism().max(1) {
             self.next_arrival().await?;
         }
-        let part = Part { number: self.next_number, offset: self.next_offset, body: body.into() };
+        Ok(())
+    }
+
+    /// Sends a part on its way, as soon as there is [`room`](Self::room).
+    pub(crate) async fn send(&mut self, body: Bytes) -> Result<(), StoreError> {
+        self.room().await?;
+        // Buffers that nobody has asked for by now do not pile up.
+        self.left.clear();
+        let part = Part { number: self.next_number, offset: self.next_offset, body };
         self.next_number += 1;
         self.next_offset += part.body.len() as u64;
         let upload = Arc::clone(&self.upload);
-        self.under_way.spawn(async move { upload.part(part).await }.in_current_span());
+        let arrive = async move {
+            let body = part.body.clone();
+            upload.part(part).await.map(|stored| Arrival { stored, body })
+        };
+        self.under_way.spawn(arrive.in_current_span());
         Ok(())
+    }
+
+    /// A buffer that a part has left behind, empty. Memory that is asked for and given back for every part is more than what
+    /// is used at any one time: glibc keeps the pieces.
+    pub(crate) fn spare(&mut self) -> Vec<u8> {
+        // Unless somebody still looks at it, or it is as large as a large cell: that room is not needed again.
+        let most = 4 * part_bytes(self.next_number);
+        let mut buffers = self.left.drain(..).filter_map(|body| body.try_into_mut().ok());
+        let mut buffer = buffers.find(|buffer| buffer.capacity() <= most).unwrap_or_default();
+        // Before it becomes a vector, which would move what is in it.
+        buffer.clear();
+        buffer.into()
     }
 
     /// Waits for every part and puts them together.
@@ -84,7 +118,11 @@ impl<U: Upload + 'static> PartUploads<U> {
 
     async fn next_arrival(&mut self) -> Result<(), StoreError> {
         match self.under_way.join_next().await {
-            Some(Ok(arrived)) => self.stored.push(arrived?),
+            Some(Ok(arrived)) => {
+                let Arrival { stored, body } = arrived?;
+                self.stored.push(stored);
+                self.left.push(body);
+            }
             Some(Err(panic)) => {
                 let source = Box::new(panic);
                 return Err(StoreError::Unavailable { operation: "sending a part", source });
@@ -97,7 +135,81 @@ impl<U: Upload + 'static> PartUploads<U> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
     use super::*;
+
+    /// Takes every part, and keeps it if that is wanted.
+    #[derive(Default)]
+    struct Taker {
+        kept: Option<Arc<Mutex<Vec<Bytes>>>>,
+    }
+
+    impl Upload for Taker {
+        fn parallelism(&self) -> usize {
+            2
+        }
+
+        async fn part(&self, part: Part) -> Result<StoredPart, StoreError> {
+            if let Some(kept) = &self.kept {
+                kept.lock().unwrap().push(part.body);
+            }
+            Ok(StoredPart { number: part.number, etag: String::new(), checksum: None })
+        }
+
+        async fn complete(&self, _: Vec<StoredPart>, _: Total) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        async fn abort(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    async fn buffer(uploads: &mut PartUploads<Taker>) -> Vec<u8> {
+        uploads.room().await.unwrap();
+        uploads.spare()
+    }
+
+    #[tokio::test]
+    async fn three_buffers_are_enough_for_any_number_of_parts() {
+        let mut uploads = PartUploads::new(Taker::default());
+        let mut places = BTreeSet::new();
+        for _ in 0..100 {
+            let mut part = buffer(&mut uploads).await;
+            assert!(part.is_empty());
+            part.resize(1000, 7);
+            places.insert(part.as_ptr());
+            uploads.send(part.into()).await.unwrap();
+        }
+        assert!(places.len() <= 3, "{}", places.len());
+    }
+
+    #[tokio::test]
+    async fn what_somebody_still_has_is_not_written_over() {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let mut uploads = PartUploads::new(Taker { kept: Some(Arc::clone(&kept)) });
+        for number in 0..10 {
+            let mut part = buffer(&mut uploads).await;
+            part.resize(1000, number);
+            uploads.send(part.into()).await.unwrap();
+        }
+        uploads.complete(Total { bytes: 10_000, crc64nvme: 0 }).await.unwrap();
+        let mut kept = std::mem::take(&mut *kept.lock().unwrap());
+        kept.sort();
+        assert!(kept.into_iter().eq((0..10).map(|number| Bytes::from(vec![number; 1000]))));
+    }
+
+    #[tokio::test]
+    async fn the_room_for_a_large_cell_is_given_back() {
+        let mut uploads = PartUploads::new(Taker::default());
+        let mut large = Vec::with_capacity(5 * part_bytes(1));
+        large.push(1);
+        uploads.send(large.into()).await.unwrap();
+        uploads.next_arrival().await.unwrap();
+        assert_eq!(uploads.spare().capacity(), 0);
+    }
 
     #[test]
     fn ten_thousand_parts_hold_the_largest_object() {

@@ -61,7 +61,7 @@ async fn memory_holds_the_parts_under_way_and_one_more() {
     let source = Measuring { store: bench.store.clone(), most_held: AtomicUsize::new(0) };
     bench.export(&source).await.unwrap();
     let most = source.most_held.load(Ordering::Relaxed);
-    assert!(most > 2 * PART, "parts travel while the next one is filled: {most}");
+    assert!(most >= 2 * PART, "a part travels while the next one is filled: {most}");
     assert!(most <= 3 * (PART + ROW), "two parts under way and one being filled: {most}");
 }
 
