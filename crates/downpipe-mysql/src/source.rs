@@ -7,9 +7,11 @@ use downpipe_core::failure::chain;
 use downpipe_core::login::LoginSource;
 use downpipe_core::source::{EndOfResult, Query, RowSink, RowSource, SinkState, SourceError};
 use futures_util::TryStreamExt as _;
-use sqlx::mysql::{MySqlColumn, MySqlConnection, MySqlStatement};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _, SqlSafeStr, Statement as _};
+use sqlx::mysql::{MySqlColumn, MySqlConnection, MySqlRow, MySqlStatement};
+use sqlx::{AssertSqlSafe, Connection as _, Either, Executor as _, Row as _, SqlSafeStr, Statement as _};
 use tokio::time::Instant;
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::cells;
 use crate::columns::{self, Wire};
@@ -124,26 +126,43 @@ async fn read_rows<S: RowSink>(
     let text = statement::text(&query.sql);
     let prepared = prepare(connection, &text).await?;
     sink.accept(&prepared.columns().iter().map(|column| columns::describe(column).0).collect::<Vec<_>>())?;
-    let mut stream = statement::bind_all(text, &query.sql).fetch(connection);
+    // The driver enters the span that it was begun in twice for every row. It is begun where there is none. (`fetch` would be the
+    // same with one more layer around every row.)
+    let mut stream = with_default(NoSubscriber::default(), || {
+        connection.fetch_many(statement::bind_all(text, &query.sql))
+    });
+    let mut next = stream.try_next().with_subscriber(NoSubscriber::default()).await;
     let mut wanted = Vec::new();
     let mut rows = 0;
-    while let Some(row) = stream.try_next().await.map_err(of_query)? {
-        if rows == 0 {
-            wanted = start(sink, row.columns())?;
+    while let Some(step) = next.map_err(of_query)? {
+        // What is no row is the server's word that the result is at its end.
+        if let Either::Right(row) = step {
+            if rows == 0 {
+                wanted = start(sink, row.columns())?;
+            }
+            rows += 1;
+            if push_row(&row, &wanted, sink)? == SinkState::Full {
+                sink.flush().await?;
+            }
         }
-        for (index, wire) in &wanted {
-            sink.cell(cells::read(&row, *index, *wire)?);
-        }
-        rows += 1;
-        if sink.end_row()? == SinkState::Full {
-            sink.flush().await?;
-        }
+        next = stream.try_next().await;
     }
     if rows == 0 {
         // A result without rows still has columns, but sqlx shows a result's with its rows only.
         start(sink, prepared.columns())?;
     }
     Ok(rows)
+}
+
+fn push_row<S: RowSink>(
+    row: &MySqlRow,
+    wanted: &[(usize, Wire)],
+    sink: &mut S,
+) -> Result<SinkState, SourceError> {
+    for (index, wire) in wanted {
+        sink.cell(cells::read(row, *index, *wire)?);
+    }
+    Ok(sink.end_row()?)
 }
 
 /// Has the server read the statement, which costs it nothing yet, to learn the columns.
