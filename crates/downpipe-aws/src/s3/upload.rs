@@ -53,6 +53,8 @@ impl Upload for S3Upload {
             .body(part.body.into())
             .customize()
             .config_override(Builder::new().timeout_config(timeouts))
+            // Otherwise every part is hashed once more, with SHA-256. Its CRC is signed, and S3 holds the part against it.
+            .disable_payload_signing()
             .send()
             .await
             .map_err(|error| of_store("storing a part", error))?;
