@@ -17,7 +17,9 @@ use clap::Parser as _;
 
 use crate::args::{Cli, Command};
 
-#[tokio::main]
+// One thread for all connections: what comes over one of them wakes nobody else. Compressing, hashing and files are blocking work,
+// and have threads of their own.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let Cli { json, command } = Cli::parse();
     let result = match command {

@@ -9,7 +9,9 @@ use downpipe_worker::{lambda, logging, services};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+// One thread for all connections: what comes over one of them wakes nobody else, and Lambda hardly gives us more than one core.
+// Compressing and hashing are blocking work, and have threads of their own.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     logging::init();
     match run().await {
