@@ -1,0 +1,129 @@
+//! What an export allocates for a row, from the cells to the store: nothing. Counted, not timed, so that every machine says the
+//! same. A program of its own, because the counter replaces the allocator.
+//!
+//! `cargo test -p downpipe-core --test allocations -- --nocapture` shows the counts.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "in a test, a panic is the message, and so are the counts"
+)]
+
+use std::time::Duration;
+
+use allocation_counter::measure;
+use downpipe_core::catalog::{Catalog, DefinitionFile};
+use downpipe_core::message::Message;
+use downpipe_core::pipeline::{Order, export};
+use downpipe_core::request::ExportRequest;
+use downpipe_core::source::{EndOfResult, Query, RowSink, RowSource, SinkState, SourceError};
+use downpipe_core::store::WriteToken;
+use downpipe_core::testing::{
+    MemoryStore, OwnedCell, RecordingProgress, ScriptedSource, order_columns, order_row,
+};
+use tokio::runtime::Builder;
+use tokio::time::Instant;
+
+/// A buffer that grows, a part and a compressor's chunk are allocations that many rows share.
+const AT_MOST_A_ROW: f64 = 0.01;
+
+/// Gives so many rows of `orders`, the same thousand again and again.
+struct Orders {
+    thousand: Vec<Vec<OwnedCell>>,
+    rows: u32,
+}
+
+impl Orders {
+    fn new(rows: u32) -> Self {
+        Self { thousand: (1..=1000).map(order_row).collect(), rows }
+    }
+}
+
+impl RowSource for Orders {
+    async fn read<S: RowSink>(&self, _: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
+        let wanted = sink.start(&order_columns())?;
+        for row in self.thousand.iter().cycle().take(self.rows as usize) {
+            wanted.iter().for_each(|index| sink.cell(row[*index].as_cell()));
+            if sink.end_row()? == SinkState::Full {
+                sink.flush().await?;
+            }
+        }
+        Ok(EndOfResult { rows: self.rows.into(), as_of: ScriptedSource::AS_OF })
+    }
+}
+
+/// What an export of so many rows allocates, from its beginning to its receipt.
+fn allocations(output: &str, rows: u32) -> u64 {
+    let text = format!("title = \"Orders\"\nsql = \"SELECT 1\"\n[output]\n{output}");
+    let catalog = Catalog::parse(&[DefinitionFile { file: "orders.toml".to_owned(), text }]).unwrap();
+    let Ok(Message::Export(message)) = Message::parse(r#"{"export":"orders"}"#) else { panic!("no message") };
+    let request = ExportRequest::accept(&message, &catalog).unwrap();
+    let token = WriteToken { job: "0123456789abcdef01234567".parse().unwrap(), attempt: 1 };
+    // The counter knows one thread. Only what a file ends with is written on another, and that is the same for few rows and many.
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let _context = runtime.enter();
+    let order =
+        Order::new(&request, "orders/file".to_owned(), token, Instant::now() + Duration::from_secs(600));
+    let (source, store, progress) = (Orders::new(rows), MemoryStore::new(), RecordingProgress::new());
+    let exporting = export(&source, &store, &progress, &order, &request);
+    let mut written = 0;
+    let counted = measure(|| written = runtime.block_on(exporting).unwrap().rows);
+    assert_eq!(written, u64::from(rows));
+    counted.count_total
+}
+
+/// What one row more allocates: what many rows do less what few do, for both begin and end alike.
+fn allocations_a_row(output: &str, few: u32, many: u32) -> f64 {
+    let counts = [few, many].map(|rows| allocations(output, rows));
+    let a_row = (counts[1] as f64 - counts[0] as f64) / f64::from(many - few);
+    println!(
+        "{output}: {} allocations for {few} rows, {} for {many}, {a_row:.5} a row",
+        counts[0], counts[1]
+    );
+    a_row
+}
+
+fn assert_allocates_nothing(output: &str) {
+    let a_row = allocations_a_row(output, 20_000, 120_000);
+    assert!(
+        a_row <= AT_MOST_A_ROW,
+        "{output}: expected at most {AT_MOST_A_ROW} allocations a row, got {a_row}"
+    );
+}
+
+#[test]
+fn a_row_of_csv_allocates_nothing() {
+    assert_allocates_nothing("format = \"csv\"");
+}
+
+#[test]
+fn a_row_of_compressed_csv_allocates_nothing() {
+    assert_allocates_nothing("compression = \"gzip\"");
+    assert_allocates_nothing("compression = \"zstd\"");
+}
+
+#[test]
+fn a_row_in_another_profile_allocates_nothing() {
+    assert_allocates_nothing("profile = \"excel\"");
+    assert_allocates_nothing("profile = \"lossless\"");
+}
+
+#[test]
+fn a_row_of_json_lines_allocates_nothing() {
+    assert_allocates_nothing("format = \"jsonl\"");
+}
+
+/// The library makes a writer for every column of a row group, which is some 14,000 to 30,000 of these rows.
+#[test]
+fn only_row_groups_of_parquet_allocate() {
+    let a_row = allocations_a_row("format = \"parquet\"", 20_000, 120_000);
+    assert!(a_row <= 5.0 * AT_MOST_A_ROW, "expected at most 0.05 allocations a row, got {a_row}");
+}
+
+/// Where a row does allocate, the count is shown and not judged: for a workbook it is the library's, which keeps every cell of the
+/// row that is being written; text in another encoding is decoded again, into a text of its own, to see what became of it.
+#[test]
+fn what_the_others_allocate_is_known() {
+    allocations_a_row("format = \"xlsx\"", 1_000, 5_000);
+    allocations_a_row("profile = \"excel-cp932\"", 1_000, 5_000);
+}
