@@ -7,11 +7,13 @@
 )]
 
 pub mod aws_cli;
+pub mod bench;
 mod cargo;
 pub mod demo;
 pub mod deploy;
 pub mod fuzz;
 pub mod lint;
+mod number;
 mod prepare;
 pub mod release;
 pub mod sample;

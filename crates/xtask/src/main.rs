@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::{
+    bench::{self, BenchOptions, Measurement},
     fuzz::{self, FuzzOptions},
     stack::{self, Paths, Purpose},
     test::{self, TestOptions},
@@ -42,6 +43,13 @@ enum Command {
         /// How long each target is run
         #[arg(long, default_value_t = 600)]
         seconds: u32,
+    },
+    /// What an export costs, beside other people's programs and beside itself; all of it unless something is named
+    Bench {
+        #[command(subcommand)]
+        measurement: Option<Measurement>,
+        #[command(flatten)]
+        options: BenchOptions,
     },
     /// The zip for Lambda: the worker, optimised, and the definitions in exports/
     Package,
@@ -82,6 +90,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Test { unit, args } => test::run(TestOptions { unit, args: &args }),
         Command::Lint => xtask::lint::run(),
         Command::Fuzz { target, seconds } => fuzz::run(FuzzOptions { target: target.as_deref(), seconds }),
+        Command::Bench { measurement, options } => bench::run(measurement, &options),
         Command::Package => xtask::release::run().map(|()| true),
         Command::Stack(command) => run_stack(&command),
     }

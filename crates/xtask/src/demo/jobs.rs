@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::console::Console;
-use crate::{aws_cli::AwsCli, stack::StackEnv};
+use crate::{aws_cli::AwsCli, number::grouped, stack::StackEnv};
 
 /// A cold start and 300,000 rows take seconds; whoever waits longer than this wants to know why.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -131,26 +131,4 @@ pub(super) fn log_tail(aws: AwsCli<'_>, group: &str) -> String {
         aws.text(&[&args[..], &["--output", "text"]].concat()).unwrap_or_else(|err| format!("{err:#}"));
     let lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("\n    {line}"));
     format!("the end of the worker's log, {group}:{}", lines.collect::<String>())
-}
-
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-    }
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{install, paths::Paths, step::Steps};
 
 /// Installs packages, if this is root on a machine that has apt. Says whether it did; elsewhere the person must.
-pub(super) fn install(paths: &Paths, steps: &Steps, part: &str, packages: &[&str]) -> Result<bool> {
+pub(crate) fn install(paths: &Paths, steps: &Steps, part: &str, packages: &[&str]) -> Result<bool> {
     /// apt refuses to run twice at once, and several parts may need it.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 

@@ -31,6 +31,10 @@ use std::{path::PathBuf, thread};
 
 use anyhow::{Context, Result, anyhow};
 
+pub(crate) use self::{
+    apt::install as install_packages, env::quote, install::find_program, step::Steps,
+    venv::ensure_in as ensure_venv,
+};
 use self::{
     aws::{LocalStack, MiniStack},
     database::External,
@@ -43,7 +47,6 @@ pub use self::{
     paths::Paths,
     status::{PartStatus, State, Status},
 };
-pub(crate) use self::{env::quote, step::Steps};
 
 /// What the stack is wanted for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

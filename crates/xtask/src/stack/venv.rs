@@ -16,8 +16,18 @@ const STAMP: &str = "requirements.installed";
 /// The scripts in an environment name its folder, so it is built where it stays; an interrupted build has no
 /// stamp and is done again. The index and its settings are the user's own pip configuration.
 pub(super) fn ensure(paths: &Paths, steps: &Steps, name: &str, requirements: &str) -> Result<()> {
-    let dir = paths.venv(name);
-    if is_finished(&dir, requirements) {
+    ensure_in(&paths.venv(name), paths, steps, name, requirements)
+}
+
+/// [`ensure`] for what is no part of the stack, and has a folder elsewhere.
+pub(crate) fn ensure_in(
+    dir: &Path,
+    paths: &Paths,
+    steps: &Steps,
+    name: &str,
+    requirements: &str,
+) -> Result<()> {
+    if is_finished(dir, requirements) {
         return Ok(());
     }
     let system_python = match find_python() {
@@ -25,14 +35,14 @@ pub(super) fn ensure(paths: &Paths, steps: &Steps, name: &str, requirements: &st
         found => found?,
     };
     steps.say(name, "installs its Python packages");
-    install::empty_dir(&dir)?;
+    install::empty_dir(dir)?;
     let log = paths.log(&format!("{name}-install"));
-    install::run(Command::new(system_python).args(["-m", "venv"]).arg(&dir), &log)?;
+    install::run(Command::new(system_python).args(["-m", "venv"]).arg(dir), &log)?;
     let list = dir.join("requirements.txt");
     install::write_whole(&list, requirements, 0o644)?;
     // The lists are complete; without `--no-deps` pip would spend its time on proving that.
     install::run(
-        python(paths, name)
+        Command::new(dir.join("bin/python"))
             .args(["-m", "pip", "install", "--no-deps", "--no-input", "--disable-pip-version-check", "-r"])
             .arg(&list),
         &log,
@@ -103,6 +113,7 @@ mod tests {
             include_str!("../../requirements/ministack.txt"),
             include_str!("../../requirements/readers.txt"),
             include_str!("../../requirements/localstack-4.12.0.txt"),
+            include_str!("../../../../bench/peers/requirements.txt"),
         ] {
             assert!(list.lines().all(|line| line.split("==").filter(|half| !half.is_empty()).count() == 2));
         }

@@ -1,0 +1,121 @@
+//! What Downpipe promises itself, and whether it keeps it.
+
+use super::report::Table;
+
+/// A promise.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Goal {
+    /// The whole export against the floor.
+    Wall,
+    /// The same of text.
+    Texts,
+    /// Against the program that it replaces.
+    Article,
+    /// Against everybody.
+    Peers,
+    /// The CPU time of an export.
+    ClientCpu,
+    /// The peak of memory, whatever the rows.
+    Memory,
+    /// gzip and Zstandard against no compression.
+    Compressed,
+    /// Workbooks and Parquet against pandas.
+    Formats,
+    /// The start of the Lambda's program.
+    ColdStart,
+    /// A small export in a warm Lambda.
+    SmallExport,
+}
+
+/// The promises in the order of the table: what, and how much of it.
+const GOALS: [(Goal, &str, &str); 10] = [
+    (
+        Goal::Wall,
+        "Whole export, MySQL over TLS → CSV → multipart upload with SHA-256 and CRC64, receipt included",
+        "wall at most 0.85 × the text floor of the same query",
+    ),
+    (Goal::Texts, "The same of tables of text only", "wall at most 1.00 × the floor"),
+    (
+        Goal::Article,
+        "Against SQLAlchemy + PyMySQL + boto3, all rows at once, to the same S3",
+        "at least 15 × faster, 25 × less CPU, 80 × less memory",
+    ),
+    (Goal::Peers, "Against every other program in the table", "faster, with less CPU and less memory"),
+    (Goal::ClientCpu, "Client CPU", "at least 267 MB/s a core (2.3 s for 3,000,000 orders)"),
+    (Goal::Memory, "Memory", "peak at most 40 MiB, the same at 3 and at 30 million rows (within 5 %)"),
+    (Goal::Compressed, "gzip or Zstandard on", "wall at most 1.1 × the uncompressed export, on 2 cores"),
+    (Goal::Formats, "XLSX, Parquet", "faster than pandas on the same rows; memory bounded"),
+    (
+        Goal::ColdStart,
+        "Cold start of the Lambda's program",
+        "to the first `next` under 20 ms; zip under 8 MiB",
+    ),
+    (
+        Goal::SmallExport,
+        "A small export (1,000 rows) after a warm start",
+        "message received to object complete under 100 ms, our own share under 15 ms",
+    ),
+];
+
+/// How a promise was kept.
+#[derive(Clone, Debug)]
+pub(super) struct Verdict {
+    goal: Goal,
+    measured: String,
+    met: bool,
+}
+
+impl Verdict {
+    pub(super) fn new(goal: Goal, measured: String, met: bool) -> Self {
+        Self { goal, measured, met }
+    }
+}
+
+/// All promises, with what was measured of them, for the document.
+pub(super) fn table(verdicts: &[Verdict]) -> Table {
+    let mut table = Table::new(["what", "goal", "measured", ""]);
+    for (what, promise, measured, met) in judged(verdicts) {
+        table.row([what, promise, measured, met].map(str::to_owned));
+    }
+    table
+}
+
+/// The same for the terminal, where a row of such texts is too wide.
+pub(super) fn lines(verdicts: &[Verdict]) -> String {
+    let line = |(what, promise, measured, met)| {
+        format!("{met:<8} {what}\n         {promise}\n         measured: {measured}\n")
+    };
+    judged(verdicts).map(line).collect()
+}
+
+/// Each promise: what, how much of it, what was measured, and whether that is met.
+fn judged(verdicts: &[Verdict]) -> impl Iterator<Item = (&str, &str, &str, &str)> {
+    GOALS.into_iter().map(|(goal, what, promise)| {
+        let verdict = verdicts.iter().find(|verdict| verdict.goal == goal);
+        let (measured, met) = verdict.map_or(("not measured", ""), |verdict| {
+            (&verdict.measured[..], if verdict.met { "met" } else { "not met" })
+        });
+        (what, promise, measured, met)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_promise_is_in_the_table_whether_measured_or_not() {
+        let verdicts = [
+            Verdict::new(Goal::Texts, "1.20 x".into(), false),
+            Verdict::new(Goal::ClientCpu, "2.00 s".into(), true),
+        ];
+        let table = table(&verdicts).to_markdown();
+        assert_eq!(table.lines().count(), 2 + GOALS.len());
+        assert!(
+            table.contains("floor | 1.20 x | not met |") && table.contains("| 2.00 s | met |"),
+            "{table}"
+        );
+        assert!(lines(&verdicts).contains("not met  The same of tables of text only\n         wall at most"));
+        assert_eq!(table.matches("| not measured |  |").count(), GOALS.len() - 2);
+    }
+}
