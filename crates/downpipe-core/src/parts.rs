@@ -202,6 +202,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn buffers_that_nobody_asks_for_do_not_pile_up() {
+        let mut uploads = PartUploads::new(Taker::default());
+        for _ in 0..100 {
+            uploads.send(vec![7; 1000].into()).await.unwrap();
+            assert!(uploads.left.len() <= 2, "{}", uploads.left.len());
+        }
+    }
+
+    #[tokio::test]
     async fn the_room_for_a_large_cell_is_given_back() {
         let mut uploads = PartUploads::new(Taker::default());
         let mut large = Vec::with_capacity(5 * part_bytes(1));
