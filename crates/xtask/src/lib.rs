@@ -11,6 +11,8 @@ pub mod bench;
 mod cargo;
 pub mod demo;
 pub mod deploy;
+mod document;
+pub mod faults;
 pub mod fuzz;
 pub mod lint;
 mod number;

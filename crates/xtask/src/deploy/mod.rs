@@ -43,7 +43,7 @@ pub fn deploy(env: &StackEnv, options: &DeployOptions<'_>) -> Result<Deployment>
         let aws = AwsCli::new(env);
         let key = code::upload(aws, options.package)?;
         let secret = secret::put(aws, &secret_name(stack_name), options.database_url)?;
-        create_or_update(aws, options, &key, &secret)?;
+        create_or_update(env, options, &key, &secret)?;
         let deployment = Deployment { stack_name: stack_name.to_owned(), outputs: outputs(aws, stack_name)? };
         reserve_concurrency(aws, &deployment)?;
         Ok(deployment)
@@ -82,9 +82,13 @@ fn secret_name(stack_name: &str) -> String {
     format!("{stack_name}/database")
 }
 
-fn create_or_update(aws: AwsCli<'_>, options: &DeployOptions<'_>, key: &str, secret: &str) -> Result<()> {
+fn create_or_update(env: &StackEnv, options: &DeployOptions<'_>, key: &str, secret: &str) -> Result<()> {
+    let aws = AwsCli::new(env);
     let template = workspace::path("infra/template.yaml");
-    let own = [("CodeBucket", code::BUCKET), ("CodeKey", key), ("DatabaseSecretArn", secret)];
+    // A path of this machine's: the functions of the local stack run on it.
+    let ca = env.database_ca.as_deref().map_or_else(Default::default, Path::to_string_lossy);
+    let own =
+        [("CodeBucket", code::BUCKET), ("CodeKey", key), ("DatabaseSecretArn", secret), ("DatabaseCa", &*ca)];
     let parameters = own.iter().chain(options.parameters).map(|(name, value)| format!("{name}={value}"));
     let mut args: Vec<String> =
         ["cloudformation", "deploy", "--no-fail-on-empty-changeset"].map(str::to_owned).into();

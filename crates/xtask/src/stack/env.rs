@@ -30,6 +30,9 @@ pub struct StackEnv {
     /// `mysql://USER:PASSWORD@HOST:PORT`, without a database: whoever uses it creates one. The user may do
     /// everything.
     pub database_url: String,
+    /// Who has issued the database's certificate. None when a server was given without it: then nobody can log in with a
+    /// secret, so nothing that is deployed can.
+    pub database_ca: Option<PathBuf>,
     /// MiniStack; Lambda functions and templates run here.
     pub aws_endpoint_url: String,
     /// LocalStack; e-mail arrives here, at `/_aws/ses`.
@@ -94,6 +97,9 @@ impl StackEnv {
             ("AWS_DEFAULT_REGION", REGION.to_owned()),
             ("DOWNPIPE_STACK_BIN", self.bin.to_string_lossy().into_owned()),
         ];
+        if let Some(ca) = &self.database_ca {
+            vars.push(("DOWNPIPE_STACK_DATABASE_CA", ca.to_string_lossy().into_owned()));
+        }
         if let Some(ForTests { mariadb_url, python }) = &self.for_tests {
             vars.push(("DOWNPIPE_STACK_MARIADB_URL", mariadb_url.clone()));
             vars.push(("DOWNPIPE_STACK_PYTHON", python.to_string_lossy().into_owned()));
@@ -119,12 +125,14 @@ impl StackEnv {
     pub(super) fn new(
         paths: &Paths,
         database_url: String,
+        database_ca: Option<PathBuf>,
         ministack: u16,
         localstack: u16,
         for_tests: Option<ForTests>,
     ) -> Self {
         Self {
             database_url,
+            database_ca,
             aws_endpoint_url: format!("http://{}", address(ministack)),
             localstack_endpoint_url: format!("http://{}", address(localstack)),
             bin: paths.bin(),
@@ -161,9 +169,11 @@ impl StackEnv {
             .remove("DOWNPIPE_STACK_MARIADB_URL")
             .zip(vars.remove("DOWNPIPE_STACK_PYTHON"))
             .map(|(mariadb_url, python)| ForTests { mariadb_url, python: python.into() });
+        let database_ca = vars.remove("DOWNPIPE_STACK_DATABASE_CA").map(PathBuf::from);
         let mut take = |name| vars.remove(name).with_context(|| format!("{name} is missing"));
         Ok(Self {
             database_url: take("DATABASE_URL")?,
+            database_ca,
             aws_endpoint_url: take("AWS_ENDPOINT_URL")?,
             localstack_endpoint_url: take("LOCALSTACK_ENDPOINT_URL")?,
             bin: take("DOWNPIPE_STACK_BIN")?.into(),
@@ -202,6 +212,7 @@ mod tests {
     fn awkward() -> StackEnv {
         StackEnv {
             database_url: r#"mysql://u:it's $HOME `id` "x" \@127.0.0.1:3306"#.into(),
+            database_ca: Some("/with space/ca.pem".into()),
             aws_endpoint_url: "http://127.0.0.1:4566".into(),
             localstack_endpoint_url: "http://127.0.0.1:4567".into(),
             bin: "/with space/and 'quotes'/bin".into(),
@@ -216,7 +227,7 @@ mod tests {
     fn the_file_reads_back_as_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::under(dir.path());
-        for env in [awkward(), StackEnv { for_tests: None, ..awkward() }] {
+        for env in [awkward(), StackEnv { for_tests: None, database_ca: None, ..awkward() }] {
             env.save(&paths).unwrap();
             assert_eq!(StackEnv::read(&paths).unwrap(), env);
         }

@@ -86,7 +86,11 @@ pub fn up(paths: &Paths, purpose: Purpose) -> Result<StackEnv> {
     }
 
     tools::install(paths)?;
-    let env = StackEnv::new(paths, database?, ministack?, localstack?, for_tests?);
+    let database_ca = match External::from_env(Server::MySql)? {
+        Some(_) => External::ca_from_env(),
+        None => Some(paths.database_ca()),
+    };
+    let env = StackEnv::new(paths, database?, database_ca, ministack?, localstack?, for_tests?);
     env.save(paths)?;
     Ok(env)
 }
@@ -143,6 +147,10 @@ fn database_status(server: Server, paths: &Paths) -> Result<PartStatus> {
 
 fn database_url(server: Server, paths: &Paths, steps: &Steps) -> Result<String> {
     let Some(external) = External::from_env(server)? else {
+        if server == Server::MySql && !paths.database_ca().exists() {
+            // An earlier version of this program may have started it, without a certificate.
+            part::take_down(&server, paths, steps)?;
+        }
         return Ok(Server::url(part::bring_up(&server, paths, steps)?));
     };
     // Two databases would leave it unclear which one a test has seen.

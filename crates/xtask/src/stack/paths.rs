@@ -51,6 +51,11 @@ impl Paths {
         self.stack.join("state")
     }
 
+    /// Who has issued the certificate of the stack's own MySQL.
+    pub(super) fn database_ca(&self) -> PathBuf {
+        self.stack.join("database-ca.pem")
+    }
+
     /// The lock that `up` and `down` hold.
     pub(super) fn lock_file(&self) -> PathBuf {
         self.stack.join("lock")

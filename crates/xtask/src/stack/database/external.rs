@@ -1,6 +1,6 @@
 //! A server that somebody else runs, named by a URL.
 
-use std::env;
+use std::{env, path::PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -29,6 +29,11 @@ impl External {
             Err(env::VarError::NotUnicode(_)) => bail!("{variable} is not valid UTF-8"),
             _ => Ok(None),
         }
+    }
+
+    /// The file with the certificate authority of a given MySQL, if the environment names one.
+    pub(in crate::stack) fn ca_from_env() -> Option<PathBuf> {
+        env::var_os("DOWNPIPE_TEST_MYSQL_CA").filter(|file| !file.is_empty()).map(PathBuf::from)
     }
 
     /// Takes a `mysql://USER:PASSWORD@HOST[:PORT][/DATABASE][?OPTIONS]` apart. Errors do not repeat it: it

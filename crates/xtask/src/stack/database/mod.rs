@@ -1,5 +1,6 @@
 //! Real database servers: given ones, the machine's own, or each in a small Debian root of its own.
 
+mod certificate;
 mod client;
 mod external;
 mod home;
@@ -75,6 +76,9 @@ impl Part for Server {
             install::run(&mut command, &paths.log(&format!("{}-initialize", self.name())))?;
             fs::rename(&partial, &data).with_context(|| format!("cannot create {}", data.display()))?;
         }
+        if *self == Self::MySql {
+            certificate::ensure(&home, paths)?;
+        }
         install::write_whole(&home.outside(home::INIT_FILE), INIT_FILE, 0o644)
     }
 
@@ -86,6 +90,10 @@ impl Part for Server {
         command.arg(option("--init-file", &home.inside(home::INIT_FILE)));
         command.arg(format!("--port={port}"));
         command.args(OPTIONS).args(self.product().options);
+        if *self == Self::MySql {
+            command.arg(option("--ssl-cert", &home.inside(certificate::CERTIFICATE)));
+            command.arg(option("--ssl-key", &home.inside(certificate::KEY)));
+        }
         Ok(command)
     }
 
