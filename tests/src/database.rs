@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use downpipe_aws::SecretLogin;
-use downpipe_mysql::Database;
+use downpipe_core::login::Account;
+use downpipe_mysql::{Authorities, Database};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 pub use xtask::stack::Server;
@@ -139,6 +140,23 @@ impl Drop for TestDatabase {
         });
         drop(dropping.join());
     }
+}
+
+/// A user of the stack's MySQL, with no database open.
+pub fn account(username: &str) -> Account {
+    let stack: MySqlConnectOptions = STACK.database_url.parse().unwrap();
+    let (host, port) = (stack.get_host().to_owned(), stack.get_port());
+    Account { host, port, username: username.to_owned(), database: None }
+}
+
+/// Who has issued the certificate of the stack's MySQL.
+pub fn authorities() -> Authorities {
+    Authorities::from_pem(&std::fs::read(authorities_file()).unwrap()).unwrap()
+}
+
+/// The file with [`authorities`].
+pub fn authorities_file() -> &'static Path {
+    STACK.database_ca.as_deref().expect("a MySQL that was given needs DOWNPIPE_TEST_MYSQL_CA besides")
 }
 
 /// How to reach a server, without a database.

@@ -1,8 +1,10 @@
 //! The database login in Secrets Manager: the JSON that RDS keeps there.
 
+use std::fmt;
+
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
-use downpipe_core::login::{Freshness, Login, LoginError, LoginSource};
+use downpipe_core::login::{Account, Credential, Freshness, Login, LoginError, LoginSource};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
@@ -16,7 +18,21 @@ const MYSQL_PORT: u16 = 3306;
 pub struct SecretLogin {
     client: Client,
     secret: String,
-    fetched: Mutex<Option<Login>>,
+    fetched: Mutex<Option<Secret>>,
+}
+
+/// What the secret holds.
+#[derive(Clone)]
+struct Secret {
+    account: Account,
+    /// Not needed by those who log in with a token.
+    password: Option<String>,
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("account", &self.account).finish_non_exhaustive()
+    }
 }
 
 /// The secret's JSON. <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html>
@@ -25,7 +41,7 @@ struct DatabaseSecret {
     host: String,
     port: Option<Port>,
     username: String,
-    password: String,
+    password: Option<String>,
     dbname: Option<String>,
 }
 
@@ -44,7 +60,25 @@ impl SecretLogin {
         Self { client: Client::new(config), secret: secret.into(), fetched: Mutex::new(None) }
     }
 
-    async fn fetch(&self) -> Result<Login, LoginError> {
+    /// The account, without what proves it.
+    pub(crate) async fn account(&self, freshness: Freshness) -> Result<Account, LoginError> {
+        Ok(self.secret(freshness).await?.account)
+    }
+
+    async fn secret(&self, freshness: Freshness) -> Result<Secret, LoginError> {
+        let mut fetched = self.fetched.lock().await;
+        if freshness == Freshness::Refetched {
+            *fetched = None;
+        }
+        if let Some(secret) = &*fetched {
+            return Ok(secret.clone());
+        }
+        let secret = self.fetch().await?;
+        *fetched = Some(secret.clone());
+        Ok(secret)
+    }
+
+    async fn fetch(&self) -> Result<Secret, LoginError> {
         let fetched =
             self.client.get_secret_value().secret_id(&self.secret).send().await.map_err(|error| {
                 if is_passing(&error) {
@@ -62,21 +96,15 @@ impl SecretLogin {
 
 impl LoginSource for SecretLogin {
     async fn login(&self, freshness: Freshness) -> Result<Login, LoginError> {
-        let mut fetched = self.fetched.lock().await;
-        if freshness == Freshness::Refetched {
-            *fetched = None;
-        }
-        if let Some(login) = &*fetched {
-            return Ok(login.clone());
-        }
-        let login = self.fetch().await?;
-        *fetched = Some(login.clone());
-        Ok(login)
+        let Secret { account, password } = self.secret(freshness).await?;
+        let password =
+            password.ok_or_else(|| LoginError::Invalid("password: expected one, got none".to_owned()))?;
+        Ok(Login { account, credential: Credential::Password(password) })
     }
 }
 
 /// Reads the secret. What is wrong is said without quoting it: it is a secret.
-fn parse(text: &str) -> Result<Login, String> {
+fn parse(text: &str) -> Result<Secret, String> {
     let secret: DatabaseSecret = serde_json::from_str(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         format!("expected JSON with host, username and password, port and dbname optional; it is not so at {place}")
@@ -88,13 +116,13 @@ fn parse(text: &str) -> Result<Login, String> {
             .parse()
             .map_err(|_| "port: expected a number from 1 to 65535, got something else".to_owned())?,
     };
-    Ok(Login {
+    let account = Account {
         host: secret.host,
         port,
         username: secret.username,
-        password: secret.password,
         database: secret.dbname.filter(|name| !name.is_empty()),
-    })
+    };
+    Ok(Secret { account, password: secret.password })
 }
 
 #[cfg(test)]
@@ -103,17 +131,19 @@ mod tests {
 
     #[test]
     fn reads_what_rds_writes() {
-        let login = parse(
+        let secret = parse(
             r#"{"engine":"mysql","host":"db.example","username":"u","password":"p","dbname":"shop","port":3307,
                 "dbInstanceIdentifier":"x"}"#,
         );
-        let login = login.unwrap();
+        let Secret { account, password } = secret.unwrap();
         assert_eq!(
-            (login.host.as_str(), login.port, login.database.as_deref()),
-            ("db.example", 3307, Some("shop"))
+            (account.host.as_str(), account.port, account.database.as_deref(), password.as_deref()),
+            ("db.example", 3307, Some("shop"), Some("p"))
         );
-        let by_hand = parse(r#"{"host":"h","port":"3308","username":"u","password":"p"}"#).unwrap();
+        let by_hand = parse(r#"{"host":"h","port":"3308","username":"u","password":"p"}"#).unwrap().account;
         assert_eq!((by_hand.port, by_hand.database), (3308, None));
+        let for_tokens = parse(r#"{"host":"h","username":"u"}"#).unwrap();
+        assert_eq!(for_tokens.password, None);
     }
 
     #[test]
@@ -123,7 +153,7 @@ mod tests {
             "hunter2",
             r#"{"host":"h","username":"u","password":"p","port":"hunter2"}"#,
         ] {
-            let error = parse(wrong).unwrap_err();
+            let error = parse(wrong).map(|_| ()).unwrap_err();
             assert!(!error.contains("hunter2"), "{error}");
         }
     }

@@ -4,19 +4,26 @@
 //! |---|---|
 //! | `DATABASE_URL` | `mysql://USER:PASSWORD@HOST:PORT/DATABASE`; or |
 //! | `DOWNPIPE_DATABASE_SECRET` | ARN or name of an RDS-style JSON secret in Secrets Manager |
-//! | `DOWNPIPE_DATABASE_AUTH` | `password` (default) |
+//! | `DOWNPIPE_DATABASE_AUTH` | `password` (default), or `iam`: a token for each connection, and no password |
+//! | `DOWNPIPE_DATABASE_CA` | a PEM file: the certificate authorities of a database that is not RDS's |
 //! | `DOWNPIPE_LEDGER` | `mysql` (default): the ledger's tables are in the same database |
 //! | `DOWNPIPE_CACHE` | `none` (default) |
 //! | `DOWNPIPE_CATALOG` | a folder, or `s3://BUCKET/PREFIX` |
 //! | `DOWNPIPE_BUCKET` | where finished files go |
 //! | `DOWNPIPE_PREFIX` | what their keys begin with (default: nothing) |
 //! | `DOWNPIPE_QUEUE_URL` | the queue the messages come from |
+//! | `DOWNPIPE_DEAD_LETTER_QUEUE_URL` | for `downpipe redrive`: where its dead letters are (default: where the queue itself says) |
 //! | `DOWNPIPE_TOPIC_ARN` | the topic of the e-mails |
 //! | `DOWNPIPE_PORTAL_URL` | what e-mails link to; without it they say how to fetch the file from S3 |
 //! | `RUST_LOG` | how much is logged; read by [`logging`](crate::logging) |
 //!
-//! Region, credentials and endpoints are the AWS SDK's own settings. A relative folder is meant from
+//! Region, credentials and endpoints are the AWS SDK's own settings. A relative folder or file is meant from
 //! `LAMBDA_TASK_ROOT`, where Lambda unpacks the package.
+//!
+//! A `DATABASE_URL` with a password says itself how the connection is encrypted and verified:
+//! `?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE`. A login from a secret, or with a token, goes only to a server that is verified:
+//! with the authorities of RDS, which are built in, or with those of `DOWNPIPE_DATABASE_CA`. A URL for `iam` is
+//! `mysql://USER@HOST:PORT/DATABASE` and nothing more.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -43,10 +50,26 @@ pub struct WorkerConfig {
 /// How to reach the database.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseConfig {
-    /// `DATABASE_URL`
+    /// `DATABASE_URL`, with a password in it.
     Url(String),
-    /// `DOWNPIPE_DATABASE_SECRET`
+    /// A login that goes only to a server that is verified.
+    Login {
+        /// Where it is had.
+        login: LoginConfig,
+        /// `DOWNPIPE_DATABASE_CA`; RDS's without it.
+        ca: Option<PathBuf>,
+    },
+}
+
+/// Where the login is had.
+#[derive(Clone, PartialEq, Eq)]
+pub enum LoginConfig {
+    /// `DOWNPIPE_DATABASE_SECRET`, password and all.
     Secret(String),
+    /// A token for the account in `DOWNPIPE_DATABASE_SECRET`.
+    TokenForSecret(String),
+    /// A token for the account in `DATABASE_URL`.
+    TokenForUrl(String),
 }
 
 impl fmt::Debug for DatabaseConfig {
@@ -54,7 +77,7 @@ impl fmt::Debug for DatabaseConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Url(_) => "Url",
-            Self::Secret(_) => "Secret",
+            Self::Login { .. } => "Login",
         })
     }
 }
@@ -136,12 +159,25 @@ impl<'a> Environment<'a> {
         if self.wrong.is_empty() { Ok(config) } else { Err(ConfigError(self.wrong)) }
     }
 
-    /// `DATABASE_URL` or `DOWNPIPE_DATABASE_SECRET`.
+    /// `DATABASE_URL` or `DOWNPIPE_DATABASE_SECRET`, and how to log in there.
     pub fn database(&mut self) -> DatabaseConfig {
-        self.only("DOWNPIPE_DATABASE_AUTH", "password");
+        let by_token = self.database_auth_is_iam();
+        let ca = self.optional("DOWNPIPE_DATABASE_CA").map(|file| self.in_package(&file));
+        let login = |login| DatabaseConfig::Login { login, ca: ca.clone() };
         match (self.optional("DATABASE_URL"), self.optional("DOWNPIPE_DATABASE_SECRET")) {
-            (Some(url), None) => DatabaseConfig::Url(url),
-            (None, Some(secret)) => DatabaseConfig::Secret(secret),
+            (Some(url), None) if by_token => login(LoginConfig::TokenForUrl(url)),
+            (Some(url), None) => {
+                if ca.is_some() {
+                    self.wrong.push(
+                        "DOWNPIPE_DATABASE_CA: expected it with DOWNPIPE_DATABASE_SECRET or iam, got it with a DATABASE_URL, \
+                         which has ?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE of its own"
+                            .to_owned(),
+                    );
+                }
+                DatabaseConfig::Url(url)
+            }
+            (None, Some(secret)) if by_token => login(LoginConfig::TokenForSecret(secret)),
+            (None, Some(secret)) => login(LoginConfig::Secret(secret)),
             (Some(_), Some(_)) => {
                 self.wrong.push(
                     "DATABASE_URL, DOWNPIPE_DATABASE_SECRET: expected one of them, got both".to_owned(),
@@ -157,11 +193,23 @@ impl<'a> Environment<'a> {
         }
     }
 
+    fn database_auth_is_iam(&mut self) -> bool {
+        let auth = self.optional("DOWNPIPE_DATABASE_AUTH").unwrap_or_default();
+        if !["", "password", "iam"].contains(&auth.as_str()) {
+            self.wrong.push(format!("DOWNPIPE_DATABASE_AUTH: expected password or iam, got {auth:?}"));
+        }
+        auth == "iam"
+    }
+
+    /// A path in the package, when it is relative.
+    fn in_package(&self, path: &str) -> PathBuf {
+        Path::new(&self.optional("LAMBDA_TASK_ROOT").unwrap_or_default()).join(path)
+    }
+
     /// `DOWNPIPE_CATALOG`.
     pub fn catalog(&mut self) -> CatalogLocation {
         let location = self.required("DOWNPIPE_CATALOG", "a folder or s3://BUCKET/PREFIX");
-        let root = self.optional("LAMBDA_TASK_ROOT").unwrap_or_default();
-        CatalogLocation::parse(&location, Path::new(&root)).unwrap_or_else(|reason| {
+        CatalogLocation::parse(&location, &self.in_package("")).unwrap_or_else(|reason| {
             self.wrong.push(format!("DOWNPIPE_CATALOG: {reason}"));
             CatalogLocation::Folder(PathBuf::new())
         })
@@ -170,6 +218,12 @@ impl<'a> Environment<'a> {
     /// `DOWNPIPE_QUEUE_URL`.
     pub fn queue_url(&mut self) -> String {
         self.checked("DOWNPIPE_QUEUE_URL", "the URL of an SQS queue", is_http)
+    }
+
+    /// `DOWNPIPE_DEAD_LETTER_QUEUE_URL`.
+    pub fn dead_letter_queue_url(&mut self) -> Option<String> {
+        self.optional("DOWNPIPE_DEAD_LETTER_QUEUE_URL")?;
+        Some(self.checked("DOWNPIPE_DEAD_LETTER_QUEUE_URL", "the URL of an SQS queue", is_http))
     }
 
     /// `DOWNPIPE_TOPIC_ARN`.
@@ -243,10 +297,15 @@ mod tests {
 
     #[test]
     fn everything_missing_is_named_at_once() {
-        let error =
-            read(&[("DOWNPIPE_LEDGER", "dynamodb:jobs"), ("DOWNPIPE_TOPIC_ARN", "downpipe")]).unwrap_err();
+        let error = read(&[
+            ("DOWNPIPE_DATABASE_AUTH", "kerberos"),
+            ("DOWNPIPE_LEDGER", "dynamodb:jobs"),
+            ("DOWNPIPE_TOPIC_ARN", "downpipe"),
+        ])
+        .unwrap_err();
         insta::assert_snapshot!(error.to_string().replace("; ", ";\n"), @r#"
-        the environment is not complete: DATABASE_URL or DOWNPIPE_DATABASE_SECRET: expected one of them, got neither;
+        the environment is not complete: DOWNPIPE_DATABASE_AUTH: expected password or iam, got "kerberos";
+        DATABASE_URL or DOWNPIPE_DATABASE_SECRET: expected one of them, got neither;
         DOWNPIPE_CATALOG: expected a folder or s3://BUCKET/PREFIX, got nothing;
         DOWNPIPE_BUCKET: expected the name of a bucket, got nothing;
         DOWNPIPE_QUEUE_URL: expected the URL of an SQS queue, got nothing;
@@ -267,7 +326,10 @@ mod tests {
             ("DOWNPIPE_PORTAL_URL", ""),
         ])
         .unwrap();
-        assert_eq!(config.database, DatabaseConfig::Secret("arn:secret".to_owned()));
+        assert!(
+            config.database
+                == DatabaseConfig::Login { login: LoginConfig::Secret("arn:secret".to_owned()), ca: None }
+        );
         assert_eq!(config.catalog, CatalogLocation::Folder("/var/task/exports".into()));
         assert_eq!((config.prefix.as_str(), config.portal_url), ("", None));
     }
@@ -280,6 +342,34 @@ mod tests {
             Ok(CatalogLocation::S3 { bucket: "bucket".to_owned(), prefix: "a/b".to_owned() })
         );
         assert!(CatalogLocation::parse("s3:///a", Path::new("")).is_err());
+    }
+
+    #[test]
+    fn the_database_is_verified_with_a_file_of_ones_own_and_logged_in_to_with_a_token() {
+        let database = |variables: &[(&str, &str)]| {
+            let variable = |name: &str| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            };
+            let mut env = Environment::new(&variable);
+            let database = env.database();
+            env.complete(database)
+        };
+        let (secret, iam) = (("DOWNPIPE_DATABASE_SECRET", "s"), ("DOWNPIPE_DATABASE_AUTH", "iam"));
+        let (url, ca) = (("DATABASE_URL", "mysql://u@h/d"), ("DOWNPIPE_DATABASE_CA", "ca.pem"));
+        let expect = |variables: &[(&str, &str)], login, ca: Option<&str>| {
+            let expected = DatabaseConfig::Login { login, ca: ca.map(PathBuf::from) };
+            assert!(database(variables) == Ok(expected), "{variables:?}");
+        };
+        expect(&[secret, ca], LoginConfig::Secret("s".to_owned()), Some("ca.pem"));
+        let root = ("LAMBDA_TASK_ROOT", "/var/task");
+        expect(&[secret, ca, root], LoginConfig::Secret("s".to_owned()), Some("/var/task/ca.pem"));
+        expect(&[secret, iam], LoginConfig::TokenForSecret("s".to_owned()), None);
+        expect(&[url, iam, ca], LoginConfig::TokenForUrl("mysql://u@h/d".to_owned()), Some("ca.pem"));
+        let error = database(&[url, ca]).map(drop).unwrap_err().to_string();
+        assert!(
+            error.contains("DOWNPIPE_DATABASE_CA: expected it with DOWNPIPE_DATABASE_SECRET or iam"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -2,22 +2,28 @@
 
 use std::path::Path;
 
-use downpipe_aws::{CatalogFetchError, S3Store, SdkConfig, SecretLogin, SnsTopic};
+use downpipe_aws::{
+    CannotSign, CatalogFetchError, DatabaseLogin, IamLogin, S3Store, SdkConfig, SecretLogin, SnsTopic,
+    SqsQueue,
+};
 use downpipe_core::catalog::{Catalog, CatalogError, DefinitionFile};
-use downpipe_mysql::{Database, InvalidUrl, MySqlLedger, MySqlSource};
+use downpipe_mysql::{
+    Authorities, Database, InvalidAuthorities, InvalidUrl, MySqlLedger, MySqlSource, account_at,
+};
 
-use crate::config::{CatalogLocation, DatabaseConfig, WorkerConfig};
-use crate::handle::Worker;
+use crate::config::{CatalogLocation, DatabaseConfig, LoginConfig, WorkerConfig};
+use crate::handle::{LEASE, Worker};
 
 /// The worker as it runs in production.
-pub type AwsWorker = Worker<MySqlLedger<SecretLogin>, MySqlSource<SecretLogin>, S3Store, SnsTopic>;
+pub type AwsWorker =
+    Worker<MySqlLedger<DatabaseLogin>, MySqlSource<DatabaseLogin>, S3Store, SnsTopic, SqsQueue>;
 
 /// Why there is nothing to work with.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// `DATABASE_URL` is no database URL.
-    #[error("DATABASE_URL: {0}")]
-    Url(#[from] InvalidUrl),
+    /// The database cannot be connected to with these settings.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// The catalog's folder cannot be read.
     #[error("the catalog folder {folder} cannot be read")]
     Folder {
@@ -38,6 +44,34 @@ pub enum ServiceError {
     Empty(String),
 }
 
+/// Why the database cannot be connected to.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// `DATABASE_URL` is no database URL.
+    #[error("DATABASE_URL: {0}")]
+    Url(#[from] InvalidUrl),
+    /// The file with the certificate authorities cannot be read.
+    #[error("DOWNPIPE_DATABASE_CA: the file {file} cannot be read")]
+    CaFile {
+        /// The file.
+        file: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There are no certificate authorities in it.
+    #[error("DOWNPIPE_DATABASE_CA: {file}: {source}")]
+    Ca {
+        /// The file.
+        file: String,
+        /// What it is not.
+        source: InvalidAuthorities,
+    },
+    /// There is nothing to sign tokens with.
+    #[error("DOWNPIPE_DATABASE_AUTH: {0}")]
+    CannotSign(#[from] CannotSign),
+}
+
 /// Builds the worker. Connects to nothing but, for a catalog in S3, to S3: Lambda gives the start ten seconds, and a
 /// database that is down must not look like a broken function.
 ///
@@ -50,6 +84,8 @@ pub async fn build(config: &WorkerConfig, aws: &SdkConfig) -> Result<AwsWorker, 
         source: MySqlSource::new(database(&config.database, aws)?),
         store: S3Store::new(aws, &config.bucket),
         notifier: SnsTopic::new(aws, &config.topic_arn),
+        queue: SqsQueue::new(aws, &config.queue_url),
+        lease: LEASE,
         prefix: config.prefix.clone(),
         portal_url: config.portal_url.clone(),
     })
@@ -58,11 +94,26 @@ pub async fn build(config: &WorkerConfig, aws: &SdkConfig) -> Result<AwsWorker, 
 /// The database to export from.
 ///
 /// # Errors
-/// When the URL is none.
-pub fn database(config: &DatabaseConfig, aws: &SdkConfig) -> Result<Database<SecretLogin>, InvalidUrl> {
-    match config {
-        DatabaseConfig::Url(url) => Database::at_url(url),
-        DatabaseConfig::Secret(secret) => Ok(Database::with_login(SecretLogin::new(aws, secret))),
+/// When the URL is none, the certificate authorities cannot be read, or tokens cannot be signed.
+pub fn database(config: &DatabaseConfig, aws: &SdkConfig) -> Result<Database<DatabaseLogin>, DatabaseError> {
+    let (login, ca) = match config {
+        DatabaseConfig::Url(url) => return Ok(Database::at_url(url)?),
+        DatabaseConfig::Login { login, ca } => (login, ca),
+    };
+    let login = match login {
+        LoginConfig::Secret(secret) => DatabaseLogin::Password(SecretLogin::new(aws, secret)),
+        LoginConfig::TokenForSecret(secret) => DatabaseLogin::Token(IamLogin::of_secret(aws, secret)?),
+        LoginConfig::TokenForUrl(url) => DatabaseLogin::Token(IamLogin::of_account(aws, account_at(url)?)?),
+    };
+    let authorities = ca.as_deref().map_or_else(|| Ok(Authorities::rds()), read_authorities)?;
+    Ok(Database::with_login(login, authorities))
+}
+
+fn read_authorities(path: &Path) -> Result<Authorities, DatabaseError> {
+    let file = path.display().to_string();
+    match std::fs::read(path) {
+        Ok(pem) => Authorities::from_pem(&pem).map_err(|source| DatabaseError::Ca { file, source }),
+        Err(source) => Err(DatabaseError::CaFile { file, source }),
     }
 }
 

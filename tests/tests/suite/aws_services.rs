@@ -6,8 +6,9 @@ use aws_sdk_sqs::types::MessageSystemAttributeName;
 use downpipe_aws::{SecretLogin, SnsTopic, SqsQueue, fetch_catalog};
 use downpipe_core::catalog::Catalog;
 use downpipe_core::job::JobState;
-use downpipe_core::login::{Freshness, LoginError, LoginSource as _};
+use downpipe_core::login::{Credential, Freshness, LoginError, LoginSource as _};
 use downpipe_core::notice::{Notice, Notifier as _};
+use downpipe_core::queue::Queue as _;
 use downpipe_tests::{aws, eventually, unique};
 
 #[tokio::test]
@@ -29,7 +30,7 @@ async fn a_message_comes_back_when_it_is_told_to() {
     assert_eq!(first.message_id(), Some(id.as_str()));
     assert_eq!(first.body(), Some(r#"{"export":"注文"}"#));
     assert!(receive().await.is_none(), "it is hidden now");
-    queue.retry_after(first.receipt_handle().unwrap(), Duration::from_millis(1)).await.unwrap();
+    queue.return_after(first.receipt_handle().unwrap(), Duration::from_millis(1)).await.unwrap();
     let again = eventually("the message again, long before its 600 s are over", receive).await;
     assert_eq!(again.message_id(), Some(id.as_str()));
 }
@@ -70,17 +71,20 @@ async fn a_rotated_secret_is_seen_when_it_is_asked_for() {
     };
     let arn = aws::secret(&config, &secret("old")).await;
     let login = SecretLogin::new(&config, &arn);
-    assert_eq!(login.login(Freshness::Any).await.unwrap().password, "old");
+    let password = async |freshness| match login.login(freshness).await.unwrap().credential {
+        Credential::Password(password) => password,
+        Credential::Token(_) => panic!("expected a password, got a token"),
+    };
+    assert_eq!(password(Freshness::Any).await, "old");
     let client = aws_sdk_secretsmanager::Client::new(&config);
     client.put_secret_value().secret_id(&arn).secret_string(secret("new")).send().await.unwrap();
-    assert_eq!(
-        login.login(Freshness::Any).await.unwrap().password,
-        "old",
-        "not fetched for every connection"
-    );
-    assert_eq!(login.login(Freshness::Refetched).await.unwrap().password, "new");
-    assert_eq!(login.login(Freshness::Any).await.unwrap().password, "new");
+    assert_eq!(password(Freshness::Any).await, "old", "not fetched for every connection");
+    assert_eq!(password(Freshness::Refetched).await, "new");
+    assert_eq!(password(Freshness::Any).await, "new");
 
+    let without = aws::secret(&config, r#"{"host":"h","username":"u"}"#).await;
+    let error = SecretLogin::new(&config, without).login(Freshness::Any).await.unwrap_err();
+    assert_eq!(error.to_string(), "the database login cannot be used: password: expected one, got none");
     let missing = SecretLogin::new(&config, "no-such-secret").login(Freshness::Any).await.unwrap_err();
     assert!(matches!(missing, LoginError::Invalid(_)), "{missing:?}");
 }
