@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::checkpoint::Checkpoint;
 use crate::message::{ExportMessage, Legible, Message};
 use crate::receipt::Receipt;
 use crate::rejection::Rejections;
@@ -53,6 +55,13 @@ impl JobId {
         let mut id = hex(&hash.finalize());
         id.truncate(Self::DIGITS);
         Self(id)
+    }
+
+    /// The job whose folder a key is in, see [`ExportRequest::object_key`](crate::request::ExportRequest::object_key). `None` for
+    /// a key that none of ours is like.
+    #[must_use]
+    pub fn in_key(key: &str) -> Option<Self> {
+        key.rsplit('/').nth(1)?.parse().ok()
     }
 
     /// The id as text.
@@ -146,11 +155,15 @@ pub struct NewJob {
     pub export: String,
     /// The idempotency key: the sender's, or the message id.
     pub request_id: String,
-    /// The queue's id of the message that brought it. While that message lives, so does the job; a second message for
-    /// the same job may go.
+    /// The queue's id of the message that brought it.
     pub message_id: String,
     /// The message as it arrived.
     pub message: String,
+    /// What makes two requests the same: requester, definition, parameters and output. `None` for a request that was refused. See
+    /// [`ExportRequest::sameness`](crate::request::ExportRequest::sameness).
+    pub sameness: Option<String>,
+    /// How long the finished file of the same request is good enough.
+    pub reuse: Option<Duration>,
 }
 
 impl NewJob {
@@ -174,6 +187,8 @@ impl NewJob {
             request_id: legible.request_id.unwrap_or_else(|| message_id.to_owned()),
             message_id: message_id.to_owned(),
             message: body.to_owned(),
+            sameness: None,
+            reuse: None,
         })
     }
 }
@@ -191,8 +206,12 @@ pub struct Job {
     pub request_id: String,
     /// Where it stands.
     pub state: JobState,
-    /// How often it was begun.
+    /// How often it was begun or gone on with: the fencing token.
     pub attempt: u32,
+    /// How often since there was progress that is kept.
+    pub tries: u32,
+    /// How many runs ended at a checkpoint, for the next one to go on.
+    pub continuations: u32,
     /// Rows written, as of the last sign of life while it runs.
     pub rows: u64,
     /// Bytes written, likewise.
@@ -209,6 +228,15 @@ pub struct Job {
     pub finished_at: Option<jiff::Timestamp>,
     /// When its requester was told.
     pub notified_at: Option<jiff::Timestamp>,
+    /// From where the next run goes on. On a job that ended without a file: what is still to be cleared away.
+    #[serde(skip)]
+    pub checkpoint: Option<Checkpoint>,
+    /// Who works on it: the queue's id of the message that brought them.
+    #[serde(skip)]
+    pub owner: Option<String>,
+    /// What makes two requests the same. See [`NewJob::sameness`].
+    #[serde(skip)]
+    pub sameness: Option<String>,
     /// The queue's id of the message that brought it.
     #[serde(skip)]
     pub message_id: String,
@@ -226,6 +254,9 @@ pub struct Failure {
     pub message: String,
     /// What that person can do about it.
     pub advice: String,
+    /// Whether only the operator can mend its cause: then they are told, too. (A ledger that is older than the field says no.)
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub for_operator: bool,
     /// What an operator needs besides: driver and service messages. May quote the data, so it goes to the ledger and
     /// never to a log or an e-mail.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -15,6 +15,7 @@ const ACCESS_DENIED: u16 = 1045;
 const SERVER_SHUTDOWN: u16 = 1053;
 const DISK_FULL: u16 = 1021;
 const TABLE_FULL: u16 = 1114;
+const DUPLICATE_ENTRY: u16 = 1062;
 const NO_SUCH_TABLE: u16 = 1146;
 const LOCK_WAIT_TIMEOUT: u16 = 1205;
 const DEADLOCK: u16 = 1213;
@@ -89,10 +90,16 @@ impl From<ConnectError> for SourceError {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Login(error) => error.into(),
+            ConnectError::Untrusted(reason) => Self::Untrusted(reason.into()),
             ConnectError::Refused(error) => Self::LoginRefused(without_words(error)),
             ConnectError::Unreachable(error) => Self::Disconnected(without_words(error)),
         }
     }
+}
+
+/// Whether a row was not inserted because one of the same key is there.
+pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {
+    number(error) == Some(DUPLICATE_ENTRY)
 }
 
 /// An error while the ledger was read or written.
@@ -107,6 +114,7 @@ impl From<ConnectError> for LedgerError {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Login(error) => Self::Unavailable(Box::new(error)),
+            ConnectError::Untrusted(_) => Self::Failed(Box::new(error)),
             ConnectError::Refused(error) | ConnectError::Unreachable(error) => {
                 Self::Unavailable(without_words(error))
             }

@@ -1,35 +1,70 @@
-//! The ledger in MySQL: one table, and statements that check what they change.
+//! The ledger in MySQL: a table of jobs, and statements that change a row only if nobody else has changed it since.
 
 use std::time::Duration;
 
-use downpipe_core::job::{Failure, Job, JobId, JobState, NewJob};
-use downpipe_core::ledger::{Claim, Lease, Ledger, LedgerError};
+use downpipe_core::entry::Entry;
+use downpipe_core::job::{Job, JobId, JobState};
+use downpipe_core::ledger::{Due, Inserted, JobTable, LedgerError, Stored};
 use downpipe_core::login::LoginSource;
 use downpipe_core::receipt::Receipt;
-use sqlx::mysql::{MySqlConnection, MySqlQueryResult, MySqlRow};
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+use jiff::Timestamp;
+use sqlx::mysql::{MySqlArguments, MySqlConnection, MySqlRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Connection as _, MySql, Row as _};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::connect::Database;
-use crate::errors::of_ledger;
-
-/// How long one worker may take to tell a requester before another tries.
-const NOTICE_LEASE_SECONDS: u32 = 60;
+use crate::errors::{is_duplicate, of_ledger};
 
 /// A connection unused for longer than this is asked whether it still lives. A Lambda's environment may have slept for an
 /// hour since.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 
-/// Every statement touches one row by its key. One that takes longer than this has met a network that swallows packets.
+/// Every statement touches few rows by a key. One that takes longer than this has met a network that swallows packets.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-const COLUMNS: &str = "id, requested_by, export, request_id, message_id, message, CAST(state AS CHAR) AS state, attempt, row_count, \
-    byte_count, CAST(failure AS CHAR) AS failure, CAST(receipt AS CHAR) AS receipt, \
+/// How often an entry is inserted whose place is taken by one that has ended when it is looked for.
+const INSERTS: u32 = 5;
+
+/// The job's columns. Times are microseconds since 1970, so that no time zone comes between.
+const COLUMNS: &str = "id, requested_by, export, request_id, sameness, message_id, message, CAST(state AS CHAR) AS state, \
+    attempt, tries, continuations, row_count, byte_count, checkpoint, lease_owner, CAST(failure AS CHAR) AS failure, \
+    CAST(receipt AS CHAR) AS receipt, cancel_wanted, version, \
     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', created_at) AS created_at, \
     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', started_at) AS started_at, \
     TIMESTAMPDIFF(MICROSECOND, '1970-01-01', finished_at) AS finished_at, \
-    TIMESTAMPDIFF(MICROSECOND, '1970-01-01', notified_at) AS notified_at";
+    TIMESTAMPDIFF(MICROSECOND, '1970-01-01', notified_at) AS notified_at, \
+    TIMESTAMPDIFF(MICROSECOND, '1970-01-01', notice_until) AS notice_until, \
+    TIMESTAMPDIFF(MICROSECOND, '1970-01-01', lease_until) AS lease_until, \
+    TIMESTAMPDIFF(MICROSECOND, '1970-01-01', COALESCE(updated_at, created_at)) AS updated_at, \
+    TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS now";
+
+/// A time that is bound as microseconds since 1970.
+macro_rules! at {
+    () => {
+        "'1970-01-01' + INTERVAL ? MICROSECOND"
+    };
+}
+
+/// What changes of an entry, in the order in which [`bind_changes`] binds it.
+const CHANGES: &str = concat!(
+    "state = ?, attempt = ?, tries = ?, continuations = ?, row_count = ?, byte_count = ?, checkpoint = ?, lease_owner = ?, \
+     failure = ?, receipt = ?, cancel_wanted = ?, exclusive = ?, started_at = ",
+    at!(),
+    ", finished_at = ",
+    at!(),
+    ", notified_at = ",
+    at!(),
+    ", notice_until = ",
+    at!(),
+    ", lease_until = ",
+    at!(),
+    ", updated_at = ",
+    at!(),
+    ", expires_at = ",
+    at!(),
+);
 
 /// The ledger in MySQL, on one connection that is opened when it is first needed.
 #[derive(Debug)]
@@ -56,13 +91,14 @@ impl<L: LoginSource> MySqlLedger<L> {
         &self,
         statement: impl AsyncFnOnce(&mut MySqlConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, LedgerError> {
-        let run = async {
+        // Boxed: commands and workers that contain many of these are too deep for the compiler to lay out.
+        let run = Box::pin(async {
             let mut slot = self.connection.lock().await;
             let mut connection = self.take(&mut slot).await?;
             let result = statement(&mut connection).await.map_err(of_ledger)?;
             *slot = Some(Idle { connection, since: Instant::now() });
             Ok(result)
-        };
+        });
         tokio::time::timeout(STATEMENT_TIMEOUT, run)
             .await
             .unwrap_or_else(|elapsed| Err(LedgerError::Unavailable(elapsed.into())))
@@ -77,245 +113,278 @@ impl<L: LoginSource> MySqlLedger<L> {
         Ok(self.database.connect().await?)
     }
 
-    /// A write under a lease: it changes the row of this attempt or nothing.
-    async fn write(
-        &self,
-        lease: &Lease,
-        statement: impl AsyncFnOnce(&mut MySqlConnection) -> Result<MySqlQueryResult, sqlx::Error>,
-    ) -> Result<(), LedgerError> {
-        match self.run(statement).await?.rows_affected() {
-            0 => Err(LedgerError::LeaseLost { job: lease.job.clone(), attempt: lease.attempt }),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl<L: LoginSource> Ledger for MySqlLedger<L> {
-    async fn accept(&self, job: &NewJob) -> Result<(), LedgerError> {
-        self.run(async |connection| {
-            sqlx::query(
-                "INSERT INTO downpipe_jobs (id, request_id, requested_by, export, message_id, message, created_at) \
-                 VALUES (?, ?, ?, ?, ?, ?, UTC_TIMESTAMP(6)) ON DUPLICATE KEY UPDATE id = id",
-            )
-            .bind(job.id.as_str())
-            .bind(&job.request_id)
-            .bind(&job.requested_by)
-            .bind(&job.export)
-            .bind(&job.message_id)
-            .bind(&job.message)
-            .execute(connection)
-            .await
-        })
-        .await
-        .map(drop)
-    }
-
-    async fn claim(&self, id: &JobId, owner: &str, duration: Duration) -> Result<Claim, LedgerError> {
-        let claimed = self
+    /// The job that another name stands for.
+    async fn named(&self, id: &JobId) -> Result<Option<JobId>, LedgerError> {
+        let job: Option<String> = self
             .run(async |connection| {
-                // LAST_INSERT_ID(n) hands back the attempt that this very statement wrote.
-                sqlx::query(
-                    "UPDATE downpipe_jobs SET state = 'running', attempt = LAST_INSERT_ID(attempt + 1), \
-                     lease_owner = ?, lease_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, \
-                     row_count = 0, byte_count = 0, started_at = COALESCE(started_at, UTC_TIMESTAMP(6)) \
-                     WHERE id = ? AND (state IN ('queued', 'waiting') \
-                     OR (state = 'running' AND lease_until <= UTC_TIMESTAMP(6)))",
-                )
-                .bind(owner)
-                .bind(microseconds(duration))
-                .bind(id.as_str())
-                .execute(connection)
-                .await
+                let query = sqlx::query_scalar("SELECT job FROM downpipe_other_names WHERE id = ?");
+                query.bind(id.as_str()).fetch_optional(connection).await
             })
             .await?;
-        let Some((job, lease_left)) = self.read(id).await? else { return Ok(Claim::Unknown) };
-        if claimed.rows_affected() > 0 {
-            // Attempts are counted from 1 in an INT column.
-            let attempt = u32::try_from(claimed.last_insert_id()).unwrap_or(u32::MAX);
-            return Ok(Claim::Granted(Lease { job: id.clone(), attempt, duration }, Box::new(job)));
-        }
-        Ok(if job.state.is_terminal() {
-            Claim::Ended(Box::new(job))
-        } else {
-            Claim::Busy(Box::new(job), lease_left)
-        })
+        Ok(job.and_then(|job| job.parse().ok()))
     }
 
-    async fn advance(&self, lease: &Lease, rows: u64, bytes: u64) -> Result<(), LedgerError> {
-        self.write(lease, async |connection| {
-            sqlx::query(
-                "UPDATE downpipe_jobs SET row_count = ?, byte_count = ?, \
-                 lease_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND \
-                 WHERE id = ? AND state = 'running' AND attempt = ?",
-            )
-            .bind(rows)
-            .bind(bytes)
-            .bind(microseconds(lease.duration))
-            .bind(lease.job.as_str())
-            .bind(lease.attempt)
-            .execute(connection)
-            .await
-        })
-        .await
-    }
-
-    async fn ready(&self, lease: &Lease, receipt: &Receipt) -> Result<(), LedgerError> {
-        let json = receipt.to_json();
-        self.write(lease, async |connection| {
-            sqlx::query(
-                "UPDATE downpipe_jobs SET state = 'ready', row_count = ?, byte_count = ?, receipt = ?, failure = NULL, \
-                 finished_at = UTC_TIMESTAMP(6), lease_owner = NULL, lease_until = NULL \
-                 WHERE id = ? AND state = 'running' AND attempt = ?",
-            )
-            .bind(receipt.rows)
-            .bind(receipt.bytes)
-            .bind(json)
-            .bind(lease.job.as_str())
-            .bind(lease.attempt)
-            .execute(connection)
-            .await
-        })
-        .await
-    }
-
-    async fn fail(&self, lease: &Lease, failure: &Failure) -> Result<(), LedgerError> {
-        let sql = "UPDATE downpipe_jobs SET state = 'failed', failure = ?, finished_at = UTC_TIMESTAMP(6), \
-             lease_owner = NULL, lease_until = NULL WHERE id = ? AND state = 'running' AND attempt = ?";
-        self.write_failure(lease, failure, sql).await
-    }
-
-    async fn release(&self, lease: &Lease, failure: &Failure) -> Result<(), LedgerError> {
-        let sql = "UPDATE downpipe_jobs SET state = 'queued', failure = ?, \
-             lease_owner = NULL, lease_until = NULL WHERE id = ? AND state = 'running' AND attempt = ?";
-        self.write_failure(lease, failure, sql).await
-    }
-
-    async fn claim_notice(&self, id: &JobId) -> Result<bool, LedgerError> {
-        let claimed = self
-            .run(async |connection| {
-                sqlx::query(
-                    "UPDATE downpipe_jobs SET notice_until = UTC_TIMESTAMP(6) + INTERVAL ? SECOND \
-                     WHERE id = ? AND notified_at IS NULL \
-                     AND (notice_until IS NULL OR notice_until <= UTC_TIMESTAMP(6))",
-                )
-                .bind(NOTICE_LEASE_SECONDS)
-                .bind(id.as_str())
-                .execute(connection)
-                .await
-            })
-            .await?;
-        Ok(claimed.rows_affected() > 0)
-    }
-
-    async fn notified(&self, id: &JobId) -> Result<(), LedgerError> {
-        self.run(async |connection| {
-            sqlx::query(
-                "UPDATE downpipe_jobs SET notified_at = UTC_TIMESTAMP(6), notice_until = NULL WHERE id = ?",
-            )
-            .bind(id.as_str())
-            .execute(connection)
-            .await
-        })
-        .await
-        .map(drop)
-    }
-
-    async fn release_notice(&self, id: &JobId) -> Result<(), LedgerError> {
-        self.run(async |connection| {
-            sqlx::query("UPDATE downpipe_jobs SET notice_until = NULL WHERE id = ?")
-                .bind(id.as_str())
-                .execute(connection)
-                .await
-        })
-        .await
-        .map(drop)
-    }
-
-    async fn find(&self, id: &JobId) -> Result<Option<Job>, LedgerError> {
-        Ok(self.read(id).await?.map(|(job, _)| job))
-    }
-
-    async fn latest(&self, limit: u32) -> Result<Vec<Job>, LedgerError> {
-        let sql = format!("SELECT {COLUMNS} FROM downpipe_jobs ORDER BY created_at DESC, id LIMIT ?");
-        self.run(async |connection| {
-            let rows = sqlx::query(AssertSqlSafe(sql)).bind(limit).fetch_all(connection).await?;
-            rows.iter().map(job).collect()
-        })
-        .await
-    }
-}
-
-impl<L: LoginSource> MySqlLedger<L> {
-    /// A failure, written by a statement that takes it, the job and the attempt.
-    async fn write_failure(
-        &self,
-        lease: &Lease,
-        failure: &Failure,
-        sql: &'static str,
-    ) -> Result<(), LedgerError> {
-        let json = to_json(failure);
-        let (job, attempt) = (lease.job.as_str(), lease.attempt);
-        self.write(lease, async |connection| {
-            sqlx::query(sql).bind(json).bind(job).bind(attempt).execute(connection).await
-        })
-        .await
-    }
-
-    /// A job, and how long its lease still lasts.
-    async fn read(&self, id: &JobId) -> Result<Option<(Job, Duration)>, LedgerError> {
-        let sql = format!(
-            "SELECT {COLUMNS}, GREATEST(0, COALESCE(TIMESTAMPDIFF(MICROSECOND, UTC_TIMESTAMP(6), lease_until), 0)) \
-             AS lease_left FROM downpipe_jobs WHERE id = ?"
+    /// Inserts the entry, unless its id or its exclusive key is there already.
+    async fn try_insert(&self, entry: &Entry) -> Result<bool, LedgerError> {
+        const SQL: &str = concat!(
+            "INSERT INTO downpipe_jobs SET id = ?, request_id = ?, requested_by = ?, export = ?, sameness = ?, message_id = ?, \
+             message = ?, created_at = ",
+            at!()
         );
+        let job = &entry.job;
+        self.run(async |connection| {
+            let query = sqlx::query(AssertSqlSafe(format!("{SQL}, {CHANGES}")))
+                .bind(job.id.as_str())
+                .bind(&job.request_id)
+                .bind(&job.requested_by)
+                .bind(&job.export)
+                .bind(&job.sameness)
+                .bind(&job.message_id)
+                .bind(&job.message)
+                .bind(job.created_at.as_microsecond());
+            match bind_changes(query, entry).execute(connection).await {
+                Ok(_) => Ok(true),
+                Err(error) if is_duplicate(&error) => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    /// Makes the id another name for the job that has not ended and has this key, and gives that job's id.
+    async fn name_after(&self, id: &JobId, exclusive: &str) -> Result<Option<JobId>, LedgerError> {
+        let named = self
+            .run(async |connection| {
+                let insert = "INSERT INTO downpipe_other_names (id, job, created_at) \
+                     SELECT ?, id, UTC_TIMESTAMP(6) FROM downpipe_jobs WHERE exclusive = ?";
+                match sqlx::query(insert).bind(id.as_str()).bind(exclusive).execute(connection).await {
+                    Ok(done) => Ok(done.rows_affected() > 0),
+                    Err(error) if is_duplicate(&error) => Ok(true),
+                    Err(error) => Err(error),
+                }
+            })
+            .await?;
+        if named { self.named(id).await } else { Ok(None) }
+    }
+
+    async fn read(&self, id: &JobId) -> Result<Option<Stored>, LedgerError> {
+        let sql = format!("SELECT {COLUMNS} FROM downpipe_jobs WHERE id = ?");
         self.run(async |connection| {
             let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(connection).await?;
-            let Some(row) = row else { return Ok(None) };
-            let left: i64 = row.try_get("lease_left")?;
-            Ok(Some((job(&row)?, Duration::from_micros(left.unsigned_abs()))))
+            row.as_ref().map(stored).transpose()
+        })
+        .await
+    }
+
+    /// The jobs that a query selects; it ends in `LIMIT ?`.
+    async fn jobs(&self, condition: &str, time: Duration, limit: u32) -> Result<Vec<Job>, LedgerError> {
+        let sql = format!("SELECT {COLUMNS} FROM downpipe_jobs {condition} LIMIT ?");
+        let takes_time = condition.contains('?');
+        self.run(async |connection| {
+            let mut query = sqlx::query(AssertSqlSafe(sql));
+            if takes_time {
+                query = query.bind(microseconds(time));
+            }
+            let rows = query.bind(limit).fetch_all(connection).await?;
+            rows.iter().map(|row| Ok(stored(row)?.entry.job)).collect()
         })
         .await
     }
 }
 
-fn job(row: &MySqlRow) -> Result<Job, sqlx::Error> {
-    let time = |name: &str| -> Result<Option<jiff::Timestamp>, sqlx::Error> {
-        let at: Option<i64> = row.try_get(name)?;
-        at.map(|at| jiff::Timestamp::from_microsecond(at).map_err(|error| unreadable(name, &error)))
-            .transpose()
-    };
+impl<L: LoginSource> JobTable for MySqlLedger<L> {
+    async fn now(&self) -> Result<Timestamp, LedgerError> {
+        self.run(async |connection| {
+            let sql = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS now";
+            time(&sqlx::query(sql).fetch_one(connection).await?, "now").map(Option::unwrap_or_default)
+        })
+        .await
+    }
+
+    async fn insert(&self, entry: &Entry) -> Result<Inserted, LedgerError> {
+        let id = &entry.job.id;
+        if let Some(job) = self.named(id).await? {
+            return Ok(Inserted::SameAs(job));
+        }
+        for _ in 0..INSERTS {
+            if self.try_insert(entry).await? {
+                return Ok(Inserted::New);
+            }
+            if self.peek(id).await?.is_some() {
+                return Ok(Inserted::Known);
+            }
+            let Some(exclusive) = entry.exclusive() else { continue };
+            if let Some(job) = self.name_after(id, exclusive).await? {
+                return Ok(Inserted::SameAs(job));
+            }
+        }
+        Err(LedgerError::Unavailable("the job's place was taken and left again and again".into()))
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<Stored>, LedgerError> {
+        if let Some(stored) = self.read(id).await? {
+            return Ok(Some(stored));
+        }
+        match self.named(id).await? {
+            Some(job) => self.read(&job).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn replace(&self, entry: &Entry, version: u64) -> Result<bool, LedgerError> {
+        let sql =
+            format!("UPDATE downpipe_jobs SET {CHANGES}, version = version + 1 WHERE id = ? AND version = ?");
+        let done = self
+            .run(async |connection| {
+                let query = bind_changes(sqlx::query(AssertSqlSafe(sql)), entry);
+                query.bind(entry.job.id.as_str()).bind(version).execute(connection).await
+            })
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn peek(&self, id: &JobId) -> Result<Option<(JobState, u32, bool)>, LedgerError> {
+        self.run(async |connection| {
+            let sql =
+                "SELECT CAST(state AS CHAR) AS state, attempt, cancel_wanted FROM downpipe_jobs WHERE id = ?";
+            let row = sqlx::query(sql).bind(id.as_str()).fetch_optional(connection).await?;
+            let peek =
+                |row: &MySqlRow| Ok((state(row)?, row.try_get("attempt")?, row.try_get("cancel_wanted")?));
+            row.as_ref().map(peek).transpose()
+        })
+        .await
+    }
+
+    async fn ready_since(&self, sameness: &str, since: Timestamp) -> Result<Option<Receipt>, LedgerError> {
+        const SQL: &str = concat!(
+            "SELECT CAST(receipt AS CHAR) AS receipt FROM downpipe_jobs WHERE sameness = ? AND state = 'ready' AND attempt > 0 AND finished_at >= ",
+            at!(),
+            " ORDER BY finished_at DESC LIMIT 1"
+        );
+        self.run(async |connection| {
+            let query = sqlx::query(SQL).bind(sameness).bind(since.as_microsecond());
+            let Some(row) = query.fetch_optional(connection).await? else { return Ok(None) };
+            from_json(&row, "receipt")
+        })
+        .await
+    }
+
+    async fn newest(&self, limit: u32) -> Result<Vec<Job>, LedgerError> {
+        self.jobs("ORDER BY created_at DESC, id", Duration::ZERO, limit).await
+    }
+
+    async fn neglected(&self, due: Due, limit: u32) -> Result<Vec<Job>, LedgerError> {
+        // As `Entry::is_due`, in a form for which there are indexes; the ledger's contract holds one against the other.
+        let (condition, time) = match due {
+            Due::Untold(time) => (
+                "WHERE state IN ('ready', 'failed', 'cancelled') AND updated_at <= UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND \
+                 AND (notified_at IS NULL OR checkpoint IS NOT NULL) \
+                 AND (notice_until IS NULL OR notice_until <= UTC_TIMESTAMP(6)) ORDER BY updated_at, id",
+                time,
+            ),
+            Due::LeaseOver(time) => (
+                "WHERE state = 'running' AND (lease_until IS NULL \
+                 OR lease_until <= UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND) ORDER BY updated_at, id",
+                time,
+            ),
+            Due::Idle(time) => (
+                "WHERE state IN ('queued', 'waiting') AND updated_at <= UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND \
+                 ORDER BY updated_at, id",
+                time,
+            ),
+            Due::PastRetention => (
+                "WHERE state = 'ready' AND expires_at <= UTC_TIMESTAMP(6) ORDER BY updated_at, id",
+                Duration::ZERO,
+            ),
+        };
+        self.jobs(condition, time, limit).await
+    }
+}
+
+type Statement = Query<'static, MySql, MySqlArguments>;
+
+/// Binds what [`CHANGES`] names.
+fn bind_changes(query: Statement, entry: &Entry) -> Statement {
+    let Entry { job, lease_until, notice_until, cancel_wanted, updated_at } = entry;
+    let micros = |at: &Option<Timestamp>| at.map(Timestamp::as_microsecond);
+    query
+        .bind(job.state.as_str())
+        .bind(job.attempt)
+        .bind(job.tries)
+        .bind(job.continuations)
+        .bind(job.rows)
+        .bind(job.bytes)
+        .bind(job.checkpoint.as_ref().map(to_json))
+        .bind(job.owner.clone())
+        .bind(job.failure.as_ref().map(to_json))
+        .bind(job.receipt.as_ref().map(Receipt::to_json))
+        .bind(*cancel_wanted)
+        .bind(entry.exclusive().map(str::to_owned))
+        .bind(micros(&job.started_at))
+        .bind(micros(&job.finished_at))
+        .bind(micros(&job.notified_at))
+        .bind(micros(notice_until))
+        .bind(micros(lease_until))
+        .bind(updated_at.as_microsecond())
+        .bind(job.receipt.as_ref().map(|receipt| receipt.expires_at.as_microsecond()))
+}
+
+fn stored(row: &MySqlRow) -> Result<Stored, sqlx::Error> {
     let text = |name: &str| row.try_get::<String, _>(name);
-    let receipt: Option<String> = row.try_get("receipt")?;
-    let failure: Option<String> = row.try_get("failure")?;
-    Ok(Job {
+    let job = Job {
         id: text("id")?.parse().map_err(|error| unreadable("id", &error))?,
         requested_by: text("requested_by")?,
         export: text("export")?,
         request_id: text("request_id")?,
+        sameness: row.try_get("sameness")?,
         message_id: text("message_id")?,
         message: text("message")?,
-        state: text("state")?.parse::<JobState>().map_err(|error| sqlx::Error::Decode(error.into()))?,
+        state: state(row)?,
         attempt: row.try_get("attempt")?,
+        tries: row.try_get("tries")?,
+        continuations: row.try_get("continuations")?,
         rows: row.try_get("row_count")?,
         bytes: row.try_get("byte_count")?,
-        failure: failure.map(|json| from_json("failure", &json)).transpose()?,
-        receipt: receipt.map(|json| from_json("receipt", &json)).transpose()?,
-        created_at: time("created_at")?.unwrap_or_default(),
-        started_at: time("started_at")?,
-        finished_at: time("finished_at")?,
-        notified_at: time("notified_at")?,
-    })
+        checkpoint: from_json(row, "checkpoint")?,
+        owner: row.try_get("lease_owner")?,
+        failure: from_json(row, "failure")?,
+        receipt: from_json(row, "receipt")?,
+        created_at: time(row, "created_at")?.unwrap_or_default(),
+        started_at: time(row, "started_at")?,
+        finished_at: time(row, "finished_at")?,
+        notified_at: time(row, "notified_at")?,
+    };
+    let entry = Entry {
+        job,
+        lease_until: time(row, "lease_until")?,
+        notice_until: time(row, "notice_until")?,
+        cancel_wanted: row.try_get("cancel_wanted")?,
+        updated_at: time(row, "updated_at")?.unwrap_or_default(),
+    };
+    Ok(Stored { entry, version: row.try_get("version")?, now: time(row, "now")?.unwrap_or_default() })
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(column: &str, json: &str) -> Result<T, sqlx::Error> {
-    serde_json::from_str(json).map_err(|error| unreadable(column, &error))
+fn state(row: &MySqlRow) -> Result<JobState, sqlx::Error> {
+    row.try_get::<String, _>("state")?.parse().map_err(|error: String| sqlx::Error::Decode(error.into()))
+}
+
+fn time(row: &MySqlRow, name: &str) -> Result<Option<Timestamp>, sqlx::Error> {
+    let at: Option<i64> = row.try_get(name)?;
+    at.map(|at| Timestamp::from_microsecond(at).map_err(|error| unreadable(name, &error))).transpose()
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(row: &MySqlRow, column: &str) -> Result<Option<T>, sqlx::Error> {
+    let json: Option<String> = row.try_get(column)?;
+    json.map(|json| serde_json::from_str(&json).map_err(|error| unreadable(column, &error))).transpose()
 }
 
 fn unreadable(column: &str, error: &dyn std::error::Error) -> sqlx::Error {
     sqlx::Error::Decode(format!("downpipe_jobs.{column}: {error}").into())
 }
 
-fn to_json(failure: &Failure) -> String {
-    serde_json::to_string(failure).unwrap_or_else(|error| unreachable!("a failure is plain text: {error}"))
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value)
+        .unwrap_or_else(|error| unreachable!("there is nothing in it that JSON cannot say: {error}"))
 }
 
 /// For `INTERVAL ? MICROSECOND`.

@@ -9,7 +9,10 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use crate::connect::{ConnectError, Database};
 
 /// The migrations, oldest first. They are part of the binary: there is no folder to forget.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "jobs", include_str!("../../../migrations/0001_jobs.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "jobs", include_str!("../../../migrations/0001_jobs.sql")),
+    (2, "continuing", include_str!("../../../migrations/0002_continuing.sql")),
+];
 
 /// Our own table of applied migrations: the database is somebody's application, which may use sqlx as well.
 const TABLE: &str = "downpipe_migrations";

@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
-use super::samples::{failure, job_id, new_job, receipt};
-use crate::job::{Job, JobState};
-use crate::ledger::{Claim, Lease, Ledger, LedgerError};
+use jiff::Timestamp;
+
+use super::samples::{checkpoint, failure, job_id, new_job, receipt};
+use crate::job::{Job, JobId, JobState, NewJob};
+use crate::ledger::{Cancel, Claim, Due, Lease, Ledger, LedgerError, Watch};
+use crate::receipt::Receipt;
 
 /// A lease that does not run out while a rule is tried.
 const LONG: Duration = Duration::from_secs(600);
 /// A lease that is waited for.
 const SHORT: Duration = Duration::from_secs(3);
+
+/// Times that no ledger's clock is beyond.
+const LONG_AGO: Timestamp = Timestamp::constant(1_577_836_800, 0);
+const FAR_OFF: Timestamp = Timestamp::constant(32_503_680_000, 0);
 
 /// Tries every rule, each on an empty ledger from `fresh`. `pass` lets at least this much time pass on the ledger's own
 /// clock: it moves the clock of a fake and waits for a real one, some five seconds in all.
@@ -31,6 +38,18 @@ pub async fn ledger_contract<L: Ledger>(fresh: impl AsyncFn() -> L, pass: impl A
     the_requester_is_told_once(&fresh().await).await;
     the_right_to_tell_can_be_given_back(&fresh().await).await;
     the_latest_come_first(&fresh().await).await;
+    a_checkpoint_is_where_the_next_attempt_goes_on(&fresh().await).await;
+    a_pause_gives_the_job_to_the_next_run(&fresh().await).await;
+    progress_gives_all_tries_again(&fresh().await).await;
+    what_nobody_works_on_is_cancelled_at_once(&fresh().await).await;
+    whoever_works_on_it_hears_of_a_wish_to_cancel(&fresh().await).await;
+    what_was_left_is_known_until_it_is_cleared(&fresh().await).await;
+    the_same_request_is_the_same_job_while_it_runs(&fresh().await).await;
+    a_file_past_its_time_expires(&fresh().await).await;
+    let ledger = fresh().await;
+    a_fresh_file_is_used_again(&ledger, &pass).await;
+    let ledger = fresh().await;
+    what_nobody_does_is_due(&ledger, &pass).await;
     let ledger = fresh().await;
     a_lease_runs_out(&ledger, &pass).await;
     let ledger = fresh().await;
@@ -275,6 +294,230 @@ async fn progress_renews_a_lease<L: Ledger>(ledger: &L, pass: &impl AsyncFn(&L, 
     );
 }
 
+async fn a_checkpoint_is_where_the_next_attempt_goes_on<L: Ledger>(ledger: &L) {
+    accept(ledger, "checkpoint").await;
+    let first = granted(ledger, "checkpoint", LONG).await;
+    worked(ledger.checkpoint(&first, &checkpoint(10)).await, "a checkpoint under a lease");
+    let job = find(ledger, "checkpoint").await;
+    assert_eq!((job.rows, job.bytes), (10, checkpoint(10).bytes), "a checkpoint is a sign of life as well");
+    worked(ledger.advance(&first, 15, 150).await, "advancing beyond a checkpoint");
+    worked(ledger.release(&first, &failure("storage")).await, "releasing under a lease");
+    let claim = worked(ledger.claim(&first.job, "worker", LONG).await, "claiming");
+    let Claim::Granted(second, job) = claim else { panic!("a released job is granted, got {claim:?}") };
+    assert_eq!(job.checkpoint, Some(checkpoint(10)), "the next attempt has the checkpoint, field for field");
+    assert_eq!(job.rows, 10, "the next attempt begins with the rows of the checkpoint");
+    let late = ledger.checkpoint(&first, &checkpoint(20)).await;
+    assert!(
+        matches!(late, Err(LedgerError::LeaseLost { .. })),
+        "a fenced attempt leaves no checkpoint: {late:?}"
+    );
+    worked(ledger.ready(&second, &receipt(&second.job, 2)).await, "making ready under a lease");
+    assert_eq!(find(ledger, "checkpoint").await.checkpoint, None, "a ready job has nothing to go on with");
+}
+
+async fn a_pause_gives_the_job_to_the_next_run<L: Ledger>(ledger: &L) {
+    accept(ledger, "paused").await;
+    let first = granted(ledger, "paused", LONG).await;
+    worked(ledger.pause(&first, &checkpoint(10)).await, "pausing under a lease");
+    let job = find(ledger, "paused").await;
+    assert_eq!((job.state, job.continuations, job.rows), (JobState::Waiting, 1, 10), "a paused job waits");
+    lost(ledger, &first, "the lease of a paused job is over").await;
+    let claim = worked(ledger.claim(&first.job, "worker", LONG).await, "claiming");
+    let Claim::Granted(second, job) = claim else {
+        panic!("a waiting job is granted at once, got {claim:?}")
+    };
+    assert_eq!((second.attempt, job.tries), (2, 1), "the next run is another attempt, and its first try");
+    assert_eq!(job.checkpoint, Some(checkpoint(10)), "the next run has the checkpoint");
+    assert_eq!(job.owner.as_deref(), Some("worker"), "a running job knows who works on it");
+}
+
+async fn progress_gives_all_tries_again<L: Ledger>(ledger: &L) {
+    accept(ledger, "tries").await;
+    for (rows, expected) in [(0, 1), (0, 2), (10, 1), (10, 2), (20, 1)] {
+        let lease = granted(ledger, "tries", LONG).await;
+        if rows > 0 {
+            worked(ledger.checkpoint(&lease, &checkpoint(rows)).await, "a checkpoint under a lease");
+        }
+        let rule = "tries are counted from the last checkpoint with more rows than the one before";
+        assert_eq!(find(ledger, "tries").await.tries, expected, "{rule}");
+        worked(ledger.release(&lease, &failure("storage")).await, "releasing under a lease");
+    }
+    assert_eq!(find(ledger, "tries").await.attempt, 5, "attempts are counted whatever comes of them");
+}
+
+async fn what_nobody_works_on_is_cancelled_at_once<L: Ledger>(ledger: &L) {
+    let unknown = worked(ledger.cancel(&job_id("nobody")).await, "cancelling");
+    assert_eq!(unknown, Cancel::Unknown, "a job that was never accepted is unknown");
+    accept(ledger, "queued").await;
+    accept(ledger, "waiting").await;
+    let lease = granted(ledger, "waiting", LONG).await;
+    worked(ledger.pause(&lease, &checkpoint(10)).await, "pausing under a lease");
+    for name in ["queued", "waiting"] {
+        let cancelled = worked(ledger.cancel(&job_id(name)).await, "cancelling");
+        let Cancel::Done(job) = cancelled else { panic!("nobody works on it: {name}, got {cancelled:?}") };
+        assert_eq!(job.state, JobState::Cancelled, "a cancelled job is cancelled");
+        assert!(find(ledger, name).await.finished_at.is_some(), "a cancelled job has ended at some time");
+        let claim = worked(ledger.claim(&job_id(name), "worker", LONG).await, "claiming");
+        assert!(matches!(claim, Claim::Ended(_)), "a cancelled job has ended, got {claim:?}");
+        let again = worked(ledger.cancel(&job_id(name)).await, "cancelling");
+        assert!(matches!(again, Cancel::Ended(_)), "a job that has ended cannot be cancelled, got {again:?}");
+    }
+}
+
+async fn whoever_works_on_it_hears_of_a_wish_to_cancel<L: Ledger>(ledger: &L) {
+    accept(ledger, "wanted").await;
+    let lease = granted(ledger, "wanted", LONG).await;
+    assert_eq!(worked(ledger.watch(&lease).await, "watching"), Watch::GoOn, "there is nothing new at first");
+    let cancel = worked(ledger.cancel(&lease.job).await, "cancelling");
+    assert_eq!(cancel, Cancel::Wanted, "a running job is its worker's to stop");
+    assert_eq!(find(ledger, "wanted").await.state, JobState::Running, "it runs until its worker stops");
+    assert_eq!(worked(ledger.watch(&lease).await, "watching"), Watch::Cancel, "its worker hears of it");
+    worked(ledger.advance(&lease, 1, 1).await, "a wish takes nobody's lease");
+    worked(ledger.cancelled(&lease).await, "cancelling under a lease");
+    assert_eq!(
+        find(ledger, "wanted").await.state,
+        JobState::Cancelled,
+        "a worker that stops has cancelled it"
+    );
+    assert_eq!(worked(ledger.watch(&lease).await, "watching"), Watch::Lost, "then the lease is over");
+    lost(ledger, &lease, "the lease of a cancelled job is over").await;
+    let nobody = Lease { job: job_id("nobody"), attempt: 1, duration: LONG };
+    assert_eq!(
+        worked(ledger.watch(&nobody).await, "watching"),
+        Watch::Lost,
+        "nobody has a job that is not there"
+    );
+}
+
+async fn what_was_left_is_known_until_it_is_cleared<L: Ledger>(ledger: &L) {
+    accept(ledger, "left").await;
+    let lease = granted(ledger, "left", LONG).await;
+    worked(ledger.checkpoint(&lease, &checkpoint(10)).await, "a checkpoint under a lease");
+    worked(ledger.cleared(&lease.job).await, "clearing");
+    assert!(
+        find(ledger, "left").await.checkpoint.is_some(),
+        "a job that has not ended keeps what it goes on with"
+    );
+    worked(ledger.fail(&lease, &failure("timed_out")).await, "failing under a lease");
+    assert!(find(ledger, "left").await.checkpoint.is_some(), "a failed job says what is to be cleared away");
+    worked(ledger.cleared(&lease.job).await, "clearing");
+    assert_eq!(find(ledger, "left").await.checkpoint, None, "what is cleared away is forgotten");
+}
+
+async fn the_same_request_is_the_same_job_while_it_runs<L: Ledger>(ledger: &L) {
+    let of = |name: &str, sameness: &str| NewJob { sameness: Some(sameness.repeat(64)), ..new_job(name) };
+    let first = worked(ledger.accept(&of("click", "a")).await, "accepting");
+    assert_eq!(first, job_id("click"), "the first is itself");
+    let second = worked(ledger.accept(&of("double click", "a")).await, "accepting");
+    assert_eq!(second, first, "the same request while the first has not ended is the first");
+    let other = worked(ledger.accept(&of("another", "b")).await, "accepting");
+    assert_eq!(other, job_id("another"), "another request is another job");
+    assert_eq!(find(ledger, "double click").await.id, first, "a job is found by its other name");
+    assert_eq!(worked(ledger.latest(10).await, "listing").len(), 2, "another name is no job");
+    let claim = worked(ledger.claim(&job_id("double click"), "worker", LONG).await, "claiming");
+    let Claim::Granted(lease, _) = claim else { panic!("a job is claimed by its other name, got {claim:?}") };
+    assert_eq!(lease.job, first, "a lease is on the job, whatever name it was claimed by");
+    worked(ledger.fail(&lease, &failure("query_failed")).await, "failing under a lease");
+    let again = worked(ledger.accept(&of("double click", "a")).await, "accepting");
+    assert_eq!(again, first, "another name stays one, delivered again after the end");
+    let third = worked(ledger.accept(&of("later", "a")).await, "accepting");
+    assert_eq!(third, job_id("later"), "when it has ended, the same request is a job of its own");
+}
+
+async fn a_fresh_file_is_used_again<L: Ledger>(ledger: &L, pass: &impl AsyncFn(&L, Duration)) {
+    let brief = Duration::from_millis(200);
+    let of = |name: &str, reuse| NewJob { sameness: Some("c".repeat(64)), reuse, ..new_job(name) };
+    worked(ledger.accept(&of("made", Some(LONG))).await, "accepting");
+    let lease = granted(ledger, "made", LONG).await;
+    let proof = Receipt { expires_at: FAR_OFF, ..receipt(&lease.job, 1) };
+    worked(ledger.ready(&lease, &proof).await, "making ready under a lease");
+    pass(ledger, brief * 2).await;
+    let soon = worked(ledger.accept(&of("soon", Some(LONG))).await, "accepting");
+    assert_eq!(soon, job_id("soon"), "who asks after the end has a job of their own");
+    let job = find(ledger, "soon").await;
+    assert_eq!(
+        (job.state, job.receipt.as_ref()),
+        (JobState::Ready, Some(&proof)),
+        "with the file that is there"
+    );
+    assert_eq!(
+        (job.attempt, job.notified_at),
+        (0, None),
+        "nobody worked for it, and its requester is still to be told"
+    );
+    let rule = "a file is as old as its making, not as its last use";
+    let moment = worked(ledger.accept(&of("late", Some(brief))).await, "accepting");
+    assert_eq!(find(ledger, "late").await.state, JobState::Queued, "{rule}");
+    worked(ledger.cancel(&moment).await, "cancelling");
+    worked(ledger.accept(&of("fresh", None)).await, "accepting");
+    assert_eq!(find(ledger, "fresh").await.state, JobState::Queued, "without reuse the work is done anew");
+}
+
+async fn a_file_past_its_time_expires<L: Ledger>(ledger: &L) {
+    for name in ["kept", "old", "failed"] {
+        accept(ledger, name).await;
+    }
+    for (name, expires_at) in [("kept", FAR_OFF), ("old", LONG_AGO)] {
+        let lease = granted(ledger, name, LONG).await;
+        let proof = Receipt { expires_at, ..receipt(&lease.job, 1) };
+        worked(ledger.ready(&lease, &proof).await, "making ready under a lease");
+    }
+    let lease = granted(ledger, "failed", LONG).await;
+    worked(ledger.fail(&lease, &failure("query_failed")).await, "failing under a lease");
+    assert_eq!(due(ledger, Due::PastRetention).await, [job_id("old")], "a file past its retention is due");
+    for name in ["old", "failed"] {
+        worked(ledger.expire(&job_id(name)).await, "expiring");
+    }
+    assert_eq!(find(ledger, "old").await.state, JobState::Expired, "a ready job expires");
+    assert_eq!(find(ledger, "failed").await.state, JobState::Failed, "a failed job has nothing that could");
+    assert_eq!(due(ledger, Due::PastRetention).await, [], "what has expired is not due");
+}
+
+async fn what_nobody_does_is_due<L: Ledger>(ledger: &L, pass: &impl AsyncFn(&L, Duration)) {
+    let brief = Duration::from_millis(200);
+    for name in ["queued", "touched", "running", "untold", "told", "left"] {
+        accept(ledger, name).await;
+    }
+    granted(ledger, "running", brief).await;
+    for name in ["untold", "told", "left"] {
+        let lease = granted(ledger, name, LONG).await;
+        if name == "left" {
+            worked(ledger.checkpoint(&lease, &checkpoint(10)).await, "a checkpoint under a lease");
+        }
+        worked(ledger.fail(&lease, &failure("query_failed")).await, "failing under a lease");
+    }
+    for name in ["told", "left"] {
+        worked(ledger.claim_notice(&job_id(name)).await, "the right to tell");
+        worked(ledger.notified(&job_id(name)).await, "telling");
+    }
+    for kind in [Due::Untold(brief), Due::LeaseOver(brief), Due::Idle(brief), Due::PastRetention] {
+        assert_eq!(due(ledger, kind).await, [], "nothing is due at once: {kind:?}");
+    }
+    pass(ledger, brief * 2).await;
+    worked(ledger.touch(&job_id("touched")).await, "touching");
+    let untold = due(ledger, Due::Untold(brief)).await;
+    assert_eq!(
+        untold,
+        [job_id("untold"), job_id("left")],
+        "who was not told is due, and what was not cleared away"
+    );
+    assert_eq!(due(ledger, Due::LeaseOver(brief)).await, [job_id("running")], "a lease that is over is due");
+    assert_eq!(
+        due(ledger, Due::Idle(brief)).await,
+        [job_id("queued")],
+        "a job that nothing happens to is due"
+    );
+    assert_eq!(due(ledger, Due::LeaseOver(LONG)).await, [], "what is not long over is not due");
+    worked(ledger.claim_notice(&job_id("untold")).await, "the right to tell");
+    pass(ledger, brief * 2).await;
+    assert_eq!(due(ledger, Due::Untold(brief)).await, [job_id("left")], "who is being told is not due");
+    assert_eq!(worked(ledger.due(Due::Idle(brief), 1).await, "looking").len(), 1, "no more than asked");
+}
+
+async fn due<L: Ledger>(ledger: &L, due: Due) -> Vec<JobId> {
+    worked(ledger.due(due, 100).await, "looking for what is due").into_iter().map(|job| job.id).collect()
+}
+
 async fn accept<L: Ledger>(ledger: &L, name: &str) {
     worked(ledger.accept(&new_job(name)).await, "accepting a new job");
 }
@@ -297,6 +540,9 @@ async fn lost<L: Ledger>(ledger: &L, lease: &Lease, rule: &str) {
         ("advance", ledger.advance(lease, 9, 9).await),
         ("ready", ledger.ready(lease, &receipt(&lease.job, lease.attempt)).await),
         ("fail", ledger.fail(lease, &failure("late")).await),
+        ("checkpoint", ledger.checkpoint(lease, &checkpoint(9)).await),
+        ("pause", ledger.pause(lease, &checkpoint(9)).await),
+        ("cancelled", ledger.cancelled(lease).await),
         ("release", ledger.release(lease, &failure("late")).await),
     ];
     for (write, result) in writes {

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, checksum};
+use crc_fast::CrcAlgorithm;
+use downpipe_format::ColumnChanges;
 
+use crate::checkpoint::{Checkpoint, FullFile};
 use crate::definition::Retention;
 use crate::job::{Failure, JobId, NewJob};
 use crate::receipt::{FileReceipt, Receipt};
-use crate::store::{NewObject, Total, WriteToken};
+use crate::resume::Key;
+use crate::store::{NewObject, StoredPart, Total, WriteToken};
 
 /// A job that differs from every other in `name`.
 pub(super) fn new_job(name: &str) -> NewJob {
@@ -19,6 +22,8 @@ pub(super) fn new_job(name: &str) -> NewJob {
         request_id: format!("request {name}"),
         message_id: format!("message {name}"),
         message: format!("{{\"export\":\"orders\",\"request_id\":\"request {name} 🧾\"}}"),
+        sameness: None,
+        reuse: None,
     }
 }
 
@@ -31,6 +36,7 @@ pub(super) fn failure(code: &str) -> Failure {
         code: code.to_owned(),
         message: "It did not work — 残念.".to_owned(),
         advice: "Try \"again\".".to_owned(),
+        for_operator: true,
         detail: Some("line one\nline two".to_owned()),
     }
 }
@@ -71,6 +77,34 @@ pub(super) fn receipt(job: &JobId, attempt: u32) -> Receipt {
     }
 }
 
+/// A checkpoint after so many rows.
+pub(super) fn checkpoint(rows: u64) -> Checkpoint {
+    Checkpoint {
+        upload: Some("whole:an upload".to_owned()),
+        object_key: "contract/注文.csv".to_owned(),
+        attempt: 1,
+        parts: vec![
+            StoredPart { number: 1, etag: "\"one\"".to_owned(), checksum: Some("AAAAAAAAAAA=".to_owned()) },
+            StoredPart { number: 2, etag: "\"two\"".to_owned(), checksum: None },
+        ],
+        key: Key::Text("花-7".to_owned()),
+        rows,
+        rows_in_file: rows,
+        bytes: rows * 1_000_000_000_000,
+        sha256: "0123".repeat(26),
+        crc64nvme: u64::MAX,
+        files: vec![FullFile { total: total(b"x"), sha256: "ab".repeat(32), rows: 3 }],
+        changes: vec![
+            ColumnChanges { masked: u64::MAX, ..ColumnChanges::default() },
+            ColumnChanges::default(),
+        ],
+        columns: vec!["番号".to_owned(), "a \"quoted\" one".to_owned()],
+        definition_sha256: "cd".repeat(32),
+        as_of: "2026-01-02T03:04:05.123456Z".parse().unwrap_or_default(),
+        seconds: 899,
+    }
+}
+
 /// An object of attempt `attempt` of the job `name`.
 pub(super) fn object(key: String, name: &str, attempt: u32) -> NewObject {
     NewObject {
@@ -84,7 +118,7 @@ pub(super) fn object(key: String, name: &str, attempt: u32) -> NewObject {
 }
 
 pub(super) fn total(body: &[u8]) -> Total {
-    Total { bytes: body.len() as u64, crc64nvme: checksum(CrcAlgorithm::Crc64Nvme, body) }
+    Total { bytes: body.len() as u64, crc64nvme: crc_fast::checksum(CrcAlgorithm::Crc64Nvme, body) }
 }
 
 /// So many bytes that no two pieces of them are alike.
