@@ -1,20 +1,25 @@
 //! A query read through the real row source, seen as CSV.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use downpipe_core::catalog::{Catalog, DefinitionFile};
+use downpipe_core::job::JobId;
 use downpipe_core::message::{ExportMessage, OPERATOR, RawParam};
 use downpipe_core::request::ExportRequest;
 use downpipe_core::source::{
-    EndOfResult, Query, RowSink, RowSource as _, SinkError, SinkState, SourceError, Stop,
+    EndOfResult, Query, RowSink, RowSource as _, SinkError, SinkState, SourceError, Wanted,
 };
 use downpipe_core::sql::SqlPiece;
+use downpipe_core::store::WriteToken;
 use downpipe_format::{Cell, Column, Compression, Format, Layout, Profile, RowEncoder, Style};
 use downpipe_mysql::MySqlSource;
 use tokio::time::Instant;
 
 use crate::database::TestDatabase;
+use crate::unique;
 
 /// Keeps everything in memory, as plain CSV.
 #[derive(Debug, Default)]
@@ -49,14 +54,18 @@ impl RowSink for CsvSink {
         Ok(())
     }
 
-    fn start(&mut self, columns: &[Column]) -> Result<Vec<usize>, SinkError> {
+    fn start(&mut self, columns: &[Column], _: jiff::Timestamp) -> Result<Wanted, SinkError> {
         let style = Style::new(Profile::PLAIN, Format::Csv, Compression::None).unwrap();
         let rows = self.rows.insert(RowEncoder::start(style, &Layout::default(), columns)?);
-        Ok(rows.sources())
+        Ok(Wanted { cells: rows.sources(), key: None })
     }
 
     fn cell(&mut self, cell: Cell<'_>) {
         self.rows().cell(cell);
+    }
+
+    fn key(&mut self, _: Cell<'_>) -> Result<(), SinkError> {
+        Ok(())
     }
 
     fn end_row(&mut self) -> Result<SinkState, SinkError> {
@@ -74,6 +83,38 @@ impl RowSink for CsvSink {
     }
 }
 
+/// Counts rows, and throws them away.
+#[derive(Debug, Default)]
+pub struct CountingSink {
+    /// As many as have come.
+    pub rows: Arc<AtomicU64>,
+}
+
+impl RowSink for CountingSink {
+    fn accept(&self, _: &[Column]) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn start(&mut self, _: &[Column], _: jiff::Timestamp) -> Result<Wanted, SinkError> {
+        Ok(Wanted { cells: vec![0], key: None })
+    }
+
+    fn cell(&mut self, _: Cell<'_>) {}
+
+    fn key(&mut self, _: Cell<'_>) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn end_row(&mut self) -> Result<SinkState, SinkError> {
+        self.rows.fetch_add(1, Ordering::Relaxed);
+        Ok(SinkState::Ready)
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
 /// A query without parameters, with a minute to run.
 pub fn query(sql: &str) -> Query {
     query_within(sql, Duration::from_secs(60))
@@ -81,7 +122,7 @@ pub fn query(sql: &str) -> Query {
 
 /// A query without parameters, with this time to run.
 pub fn query_within(sql: &str, time: Duration) -> Query {
-    Query { sql: vec![SqlPiece::Text(sql.to_owned())], deadline: Instant::now() + time, stop: Stop::never() }
+    for_some_job(Query::new(vec![SqlPiece::Text(sql.to_owned())], Instant::now() + time))
 }
 
 /// A query with the parameters of a definition.
@@ -93,7 +134,13 @@ pub fn query_of(definition: &str, params: &[(&str, &str)]) -> Query {
         .collect();
     let message = ExportMessage { params, ..message("test") };
     let request = ExportRequest::accept(&message, &catalog).unwrap();
-    Query { sql: request.sql(), deadline: Instant::now() + Duration::from_secs(60), stop: Stop::never() }
+    for_some_job(Query::new(request.sql(None), Instant::now() + Duration::from_secs(60)))
+}
+
+/// Queries say whose they are, as those of exports do.
+fn for_some_job(query: Query) -> Query {
+    let job = JobId::of_unreadable(&unique("job"), "");
+    Query { token: Some(WriteToken { job, attempt: 1 }), ..query }
 }
 
 /// A catalog of one definition, named `test`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use downpipe_core::failure::chain;
 use downpipe_core::login::LoginSource;
 use downpipe_core::source::{EndOfResult, Query, RowSink, RowSource, SinkState, SourceError};
+use downpipe_core::store::WriteToken;
 use futures_util::TryStreamExt as _;
 use sqlx::mysql::{MySqlColumn, MySqlConnection, MySqlRow, MySqlStatement};
 use sqlx::{AssertSqlSafe, Connection as _, Either, Executor as _, Row as _, SqlSafeStr, Statement as _};
@@ -13,11 +14,12 @@ use tokio::time::Instant;
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::{NoSubscriber, with_default};
 
-use crate::cells;
 use crate::columns::{self, Wire};
 use crate::connect::Database;
 use crate::errors::of_query;
+use crate::load::LoadWatch;
 use crate::statement;
+use crate::{abandoned, cells};
 
 /// The server drops a client that takes nothing for this long, by default a minute, and the client then sees a broken
 /// connection. While S3 is slow we take nothing; half an hour is longer than any wait of ours.
@@ -30,10 +32,14 @@ const GROUP_CONCAT_BYTES: u32 = u32::MAX;
 const CUT_VALUES: [u64; 2] = [1260, 1301];
 
 /// For statements without a table. A connection that leaves one open this long has met a network that swallows packets.
-const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server that does not take leave within this time is left without.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Rows that are read without looking up. As long as the socket has more, the driver never waits; but the deadline, the wish to
+/// stop and the server's load must get their turn, also when the server is faster than we are.
+const ROWS_AT_A_STRETCH: u64 = 1024;
 
 /// Reads queries from MySQL.
 #[derive(Debug, Clone)]
@@ -50,14 +56,21 @@ impl<L: LoginSource> MySqlSource<L> {
 
 impl<L: LoginSource> RowSource for MySqlSource<L> {
     async fn read<S: RowSink>(&self, query: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
+        if let Some(token) = query.token.as_ref().filter(|token| token.attempt > 1) {
+            self.kill_abandoned(token).await;
+        }
+        let mut watch = LoadWatch::new(&self.database, query.pace, &query.waits);
+        if let Some(watch) = &mut watch {
+            in_time(query, watch.calm()).await?;
+        }
         let mut connection = self.database.connect().await?;
-        let beginning = tokio::time::timeout(ROUND_TRIP_TIMEOUT, begin(&mut connection, query.deadline));
+        let beginning = tokio::time::timeout(ROUND_TRIP_TIMEOUT, begin(&mut connection, query));
         let session =
             beginning.await.unwrap_or_else(|elapsed| Err(SourceError::Disconnected(elapsed.into())))?;
-        let read = tokio::select! {
-            read = read_rows(&mut connection, query, sink) => read,
-            () = tokio::time::sleep_until(query.deadline) => Err(SourceError::TimedOut),
-            () = query.stop.wished() => Err(SourceError::Stopped),
+        let reading = read_rows(&mut connection, query, session.as_of, sink);
+        let read = match &mut watch {
+            Some(watch) => in_time(query, watch.while_calm(reading)).await,
+            None => in_time(query, reading).await,
         };
         let rows = match read {
             Ok(rows) => rows,
@@ -73,7 +86,22 @@ impl<L: LoginSource> RowSource for MySqlSource<L> {
         verify_end(&mut connection, rows).await?;
         // The transaction only read, and the file does not depend on how its connection ends.
         drop(tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await);
+        if let Some(watch) = watch {
+            watch.close().await;
+        }
         Ok(EndOfResult { rows, as_of: session.as_of })
+    }
+}
+
+/// A step that the deadline ends, and the wish to stop.
+async fn in_time<T>(
+    query: &Query,
+    step: impl Future<Output = Result<T, SourceError>>,
+) -> Result<T, SourceError> {
+    tokio::select! {
+        done = step => done,
+        () = tokio::time::sleep_until(query.deadline) => Err(SourceError::TimedOut),
+        () = query.stop.wished() => Err(SourceError::Stopped),
     }
 }
 
@@ -84,22 +112,30 @@ struct Session {
 
 /// Prepares the session: what may harm the database is limited, and the snapshot is taken.
 ///
-/// Two settings have other names on MariaDB. MySQL takes `/*M! … */` for a comment, and MariaDB `/*!50720 … */`: it skips
+/// The snapshot is taken in a transaction that can only read. Should that end before its time, through a procedure that
+/// commits, say, whatever comes after can only read, too.
+///
+/// Some settings have other names on MariaDB. MySQL takes `/*M! … */` for a comment, and MariaDB `/*!50720 … */`: it skips
 /// what is for MySQL 5.7 and later. <https://mariadb.com/kb/en/comment-syntax/>
-async fn begin(connection: &mut MySqlConnection, deadline: Instant) -> Result<Session, SourceError> {
-    let time_left = deadline.saturating_duration_since(Instant::now());
+async fn begin(connection: &mut MySqlConnection, query: &Query) -> Result<Session, SourceError> {
+    let time_left = query.deadline.saturating_duration_since(Instant::now());
     if time_left.is_zero() {
         return Err(SourceError::TimedOut);
     }
+    // An export that is to be slow takes nothing for as long as it is told to.
+    let net_write_timeout =
+        if query.pace.is_limited() { NET_WRITE_TIMEOUT.max(time_left) } else { NET_WRITE_TIMEOUT };
     // 0 would mean no limit at all.
     let millis = time_left.as_millis().max(1);
     let setup = format!(
         // sqlx logs in with IGNORE_SPACE; the definition's author writes for the server's own mode.
         "SET SESSION sql_mode = @@GLOBAL.sql_mode, SESSION group_concat_max_len = {GROUP_CONCAT_BYTES}, \
          SESSION net_write_timeout = {}, \
-         /*!50720 SESSION transaction_isolation = 'REPEATABLE-READ', SESSION max_execution_time = {millis} */ \
-         /*M!100101 SESSION tx_isolation = 'REPEATABLE-READ', SESSION max_statement_time = {}.{:03} */",
-        NET_WRITE_TIMEOUT.as_secs(),
+         /*!50720 SESSION transaction_isolation = 'REPEATABLE-READ', SESSION transaction_read_only = ON, \
+                  SESSION max_execution_time = {millis} */ \
+         /*M!100101 SESSION tx_isolation = 'REPEATABLE-READ', SESSION tx_read_only = ON, \
+                    SESSION max_statement_time = {}.{:03} */",
+        net_write_timeout.as_secs(),
         millis / 1000,
         millis % 1000,
     );
@@ -121,9 +157,10 @@ async fn begin(connection: &mut MySqlConnection, deadline: Instant) -> Result<Se
 async fn read_rows<S: RowSink>(
     connection: &mut MySqlConnection,
     query: &Query,
+    as_of: jiff::Timestamp,
     sink: &mut S,
 ) -> Result<u64, SourceError> {
-    let text = statement::text(&query.sql);
+    let text = statement::text(query);
     let prepared = prepare(connection, &text).await?;
     sink.accept(&prepared.columns().iter().map(|column| columns::describe(column).0).collect::<Vec<_>>())?;
     // The driver enters the span that it was begun in twice for every row. It is begun where there is none. (`fetch` would be the
@@ -132,35 +169,44 @@ async fn read_rows<S: RowSink>(
         connection.fetch_many(statement::bind_all(text, &query.sql))
     });
     let mut next = stream.try_next().with_subscriber(NoSubscriber::default()).await;
-    let mut wanted = Vec::new();
-    let mut rows = 0;
+    let mut wanted = OnTheWire::default();
+    let mut rows = 0_u64;
     while let Some(step) = next.map_err(of_query)? {
         // What is no row is the server's word that the result is at its end.
         if let Either::Right(row) = step {
             if rows == 0 {
-                wanted = start(sink, row.columns())?;
+                wanted = start(sink, row.columns(), as_of)?;
             }
             rows += 1;
             if push_row(&row, &wanted, sink)? == SinkState::Full {
                 sink.flush().await?;
+            }
+            if rows.is_multiple_of(ROWS_AT_A_STRETCH) {
+                tokio::task::yield_now().await;
             }
         }
         next = stream.try_next().await;
     }
     if rows == 0 {
         // A result without rows still has columns, but sqlx shows a result's with its rows only.
-        start(sink, prepared.columns())?;
+        start(sink, prepared.columns(), as_of)?;
     }
     Ok(rows)
 }
 
-fn push_row<S: RowSink>(
-    row: &MySqlRow,
-    wanted: &[(usize, Wire)],
-    sink: &mut S,
-) -> Result<SinkState, SourceError> {
-    for (index, wire) in wanted {
+/// What is wanted of a row: places, and how the values there lie on the wire.
+#[derive(Default)]
+struct OnTheWire {
+    cells: Vec<(usize, Wire)>,
+    key: Option<(usize, Wire)>,
+}
+
+fn push_row<S: RowSink>(row: &MySqlRow, wanted: &OnTheWire, sink: &mut S) -> Result<SinkState, SourceError> {
+    for (index, wire) in &wanted.cells {
         sink.cell(cells::read(row, *index, *wire)?);
+    }
+    if let Some((index, wire)) = wanted.key {
+        sink.key(cells::read(row, index, wire)?)?;
     }
     Ok(sink.end_row()?)
 }
@@ -173,9 +219,18 @@ async fn prepare(connection: &mut MySqlConnection, text: &str) -> Result<MySqlSt
 }
 
 /// Says what the columns are, and hears which of them are wanted.
-fn start<S: RowSink>(sink: &mut S, columns: &[MySqlColumn]) -> Result<Vec<(usize, Wire)>, SourceError> {
+fn start<S: RowSink>(
+    sink: &mut S,
+    columns: &[MySqlColumn],
+    as_of: jiff::Timestamp,
+) -> Result<OnTheWire, SourceError> {
     let (columns, wires): (Vec<_>, Vec<_>) = columns.iter().map(columns::describe).unzip();
-    Ok(sink.start(&columns)?.into_iter().map(|index| (index, wires[index])).collect())
+    let wanted = sink.start(&columns, as_of)?;
+    let on_the_wire = |index| (index, wires[index]);
+    Ok(OnTheWire {
+        cells: wanted.cells.into_iter().map(on_the_wire).collect(),
+        key: wanted.key.map(on_the_wire),
+    })
 }
 
 /// Makes sure that the server has not cut a value short and only warned of it.
@@ -225,6 +280,18 @@ pub async fn verify_end(connection: &mut MySqlConnection, rows: u64) -> Result<(
 }
 
 impl<L: LoginSource> MySqlSource<L> {
+    /// Stops what workers of earlier attempts have left running. Where that does not work, the time limit of their sessions will.
+    async fn kill_abandoned(&self, token: &WriteToken) {
+        match abandoned::kill_earlier(&self.database, token).await {
+            Ok(0) => {}
+            Ok(killed) => tracing::warn!(killed, "queries of earlier attempts were still running"),
+            Err(error) => tracing::warn!(
+                error = chain(&error),
+                "the queries of earlier attempts could not be looked for, or not be killed"
+            ),
+        }
+    }
+
     /// Stops the query of a connection that we have given up. The server would notice only when it next sends a row,
     /// and a query that sorts for an hour sends none.
     async fn kill(&self, connection_id: u64) {

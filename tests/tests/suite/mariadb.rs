@@ -14,7 +14,7 @@ async fn mariadb() -> TestDatabase {
 }
 
 /// A query that computes for minutes, sends nothing, and can be told from others.
-fn endless(mark: &str) -> String {
+pub(crate) fn endless(mark: &str) -> String {
     format!(
         "SELECT COUNT(*), '{mark}' FROM seq_1_to_1000000 a, seq_1_to_1000000 b \
          WHERE SHA2(CONCAT(a.seq, b.seq), 256) = ''"
@@ -215,20 +215,29 @@ async fn the_session_is_set_on_purpose() {
     let text = csv(
         &database,
         "SELECT @@session.net_write_timeout, @@session.max_statement_time BETWEEN 50 AND 60, @@session.time_zone, \
-         @@session.tx_isolation, @@character_set_results, @@sql_mode = @@global.sql_mode",
+         @@session.tx_isolation, @@session.tx_read_only, @@character_set_results, @@sql_mode = @@global.sql_mode",
     )
     .await;
-    assert_eq!(text.lines().last().unwrap(), "1800,1,+00:00,REPEATABLE-READ,utf8mb4,1");
+    assert_eq!(text.lines().last().unwrap(), "1800,1,+00:00,REPEATABLE-READ,1,utf8mb4,1");
+}
+
+#[tokio::test]
+async fn nothing_that_a_statement_calls_can_change_anything() {
+    let database = mariadb().await;
     database
         .execute(
             "CREATE TABLE t (id INT); \
-             CREATE FUNCTION f() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO t VALUES (1); RETURN 1; END",
+             CREATE FUNCTION f() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO t VALUES (1); RETURN 1; END; \
+             CREATE PROCEDURE p() BEGIN COMMIT; INSERT INTO t VALUES (1); END",
         )
         .await;
-    match read(&database, &query("SELECT f()")).await.unwrap_err() {
-        SourceError::QueryFailed { code, .. } => assert_eq!(code, 1792),
-        error => panic!("{error:?}"),
+    for sql in ["SELECT f()", "CALL p()"] {
+        match read(&database, &query(sql)).await.unwrap_err() {
+            SourceError::QueryFailed { code, .. } => assert_eq!(code, 1792, "{sql}"),
+            error => panic!("{sql}: {error:?}"),
+        }
     }
+    assert!(database.query("SELECT * FROM t").await.is_empty());
 }
 
 #[tokio::test]
