@@ -57,7 +57,8 @@ pub async fn try_export(database: &TestDatabase, sql: &str, output: &str) -> Res
     let deadline = Instant::now() + Duration::from_secs(300);
     let order = Order::new(&request, format!("test/{}", request.file_name()), token, deadline);
     let (source, store) = (MySqlSource::new(database.database()), MemoryStore::new());
-    let receipt = pipeline::export(&source, &store, &RecordingProgress::new(), &order, &request).await?;
+    let exported = pipeline::export(&source, &store, &RecordingProgress::new(), &order, &request).await;
+    let receipt = exported.map_err(|broken| broken.error)?.into_receipt().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let write = |file: &downpipe_core::receipt::FileReceipt| {
         let path = folder.path().join(&file.file_name);

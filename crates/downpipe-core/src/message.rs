@@ -79,6 +79,15 @@ impl Message {
         }
         parse_export(&fields).map(Self::Export)
     }
+
+    /// The message as JSON. Reading it again gives the same message.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        match self {
+            Self::Export(message) => message.to_json(),
+            Self::Continue(id) => format!("{{\"continue\":{}}}", quoted(id.as_str())),
+        }
+    }
 }
 
 impl ExportMessage {

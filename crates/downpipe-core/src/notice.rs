@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use crate::job::{Failure, Job, JobState};
-use crate::message::Message;
+use crate::message::{Message, OPERATOR};
 use crate::receipt::Receipt;
 use crate::rejection::shorten;
 
@@ -21,7 +21,7 @@ pub struct Notice {
     pub recipient: String,
     /// The export's name.
     pub export: String,
-    /// `ready` or `failed`.
+    /// `ready`, `failed` or `cancelled`.
     pub status: JobState,
     /// The job.
     pub job_id: String,
@@ -54,17 +54,33 @@ impl Notice {
             (JobState::Failed, _, Some(failure)) => {
                 ("could not be prepared", failed(job, failure, portal_url))
             }
+            (JobState::Cancelled, ..) => ("is cancelled", cancelled(job, portal_url)),
             _ => return None,
         };
-        Some(Self {
-            recipient: recipient_of(&job.requested_by),
+        Some(Self::new(job, &job.requested_by, outcome, body))
+    }
+
+    /// The notice for the operator besides, when the job has failed for a reason that only they can mend. `None` when it has not,
+    /// and when they asked for it themselves: they are told so already.
+    #[must_use]
+    pub fn to_operator(job: &Job, portal_url: Option<&str>) -> Option<Self> {
+        let failure = job.failure.as_ref().filter(|failure| failure.for_operator)?;
+        if job.state != JobState::Failed || recipient_of(&job.requested_by) == OPERATOR {
+            return None;
+        }
+        Some(Self::new(job, OPERATOR, "failed and needs you", needs_operator(job, failure, portal_url)))
+    }
+
+    fn new(job: &Job, recipient: &str, outcome: &str, body: String) -> Self {
+        Self {
+            recipient: recipient_of(recipient),
             // An attribute may not be empty, and a message that could not be read names no export.
             export: if job.export.is_empty() { "unknown".to_owned() } else { job.export.clone() },
             status: job.state,
             job_id: job.id.to_string(),
             subject: subject(&job.export, outcome),
             body,
-        })
+        }
     }
 }
 
@@ -97,6 +113,9 @@ fn ready(job: &Job, receipt: &Receipt, portal_url: Option<&str>) -> String {
     line("Rows", grouped(receipt.rows));
     line("Size", size(receipt.bytes));
     line("Data as of", minute(receipt.as_of));
+    if receipt.continued {
+        line("", format!("read in several runs until {}", minute(receipt.completed_at)));
+    }
     line("Kept until", day(receipt.expires_at));
     for (name, value) in &receipt.params {
         line(&format!("  {name}"), plain(value));
@@ -137,18 +156,55 @@ fn failed(job: &Job, failure: &Failure, portal_url: Option<&str>) -> String {
         "{what} could not be prepared.\n\nWhat happened\n  {}\n\nWhat to do\n  {}\n\n",
         failure.message, failure.advice
     );
-    if let Ok(Message::Export(message)) = Message::parse(&job.message) {
-        text += "What was asked for\n";
-        push_line(&mut text, "export", &message.export);
-        for (name, value) in &message.params {
-            push_line(&mut text, &shorten(name), &shorten(&value.to_string()));
-        }
-        text.push('\n');
-    }
+    push_request(&mut text, job);
     if let Some(url) = portal_url {
         push_portal_link(&mut text, url, job);
     }
     text + &format!("Job     {}\n", job.id)
+}
+
+fn needs_operator(job: &Job, failure: &Failure, portal_url: Option<&str>) -> String {
+    let mut text = String::from(
+        "An export failed for a reason that whoever asked for it cannot mend. They are told so.\n\n",
+    );
+    push_line(&mut text, "Export", &shorten(&job.export));
+    push_line(&mut text, "Asked for by", &shorten(&job.requested_by));
+    push_line(&mut text, "Failure", &failure.code);
+    push_line(&mut text, "Attempts", &job.attempt.to_string());
+    let _ = write!(
+        text,
+        "\nWhat happened\n  {}\n\nWhere to look\n  downpipe status {}    (with the database's or the store's own words)\n  \
+         the worker's log, for the job's number\n",
+        failure.message, job.id
+    );
+    if let Some(url) = portal_url {
+        push_portal_link(&mut text, url, job);
+    }
+    text + &format!("\nJob     {}\n", job.id)
+}
+
+fn cancelled(job: &Job, portal_url: Option<&str>) -> String {
+    let mut text = format!(
+        "Your export \"{}\" was cancelled.\n\nWhat happened\n  Somebody asked for it to stop. There is no file.\n\n\
+         What to do\n  Ask for it again when you need it.\n\n",
+        job.export
+    );
+    push_request(&mut text, job);
+    if let Some(url) = portal_url {
+        push_portal_link(&mut text, url, job);
+    }
+    text + &format!("Job     {}\n", job.id)
+}
+
+fn push_request(text: &mut String, job: &Job) {
+    if let Ok(Message::Export(message)) = Message::parse(&job.message) {
+        *text += "What was asked for\n";
+        push_line(text, "export", &message.export);
+        for (name, value) in &message.params {
+            push_line(text, &shorten(name), &shorten(&value.to_string()));
+        }
+        text.push('\n');
+    }
 }
 
 fn push_portal_link(text: &mut String, portal_url: &str, job: &Job) {

@@ -1,24 +1,35 @@
 //! One object on its way into the store: bytes become parts.
 
-use bytes::Bytes;
-use crc_fast::{CrcAlgorithm, Digest as Crc};
-use sha2::{Digest as _, Sha256};
+use std::collections::VecDeque;
+use std::pin::Pin;
 
-use crate::job::hex;
+use bytes::Bytes;
+use downpipe_format::ColumnChanges;
+
+use crate::checkpoint::Checkpoint;
+use crate::digests::Digests;
 use crate::offload::Offload;
 use crate::parts::{PartUploads, part_bytes};
-use crate::store::{NewObject, ObjectStore, StoreError, Total};
+use crate::resume::Key;
+use crate::store::{NewObject, ObjectStore, StoreError, StoredPart, Total, Upload as _};
 
 /// Writes one object.
-pub(crate) struct ObjectWriter<S: ObjectStore> {
+pub(crate) struct ObjectWriter<'a, S: ObjectStore> {
     object: NewObject,
     /// Bytes that were sent.
     bytes: u64,
     /// Hashes a part while it travels and the next one is being filled.
-    digests: Offload<Digests>,
+    digests: Offload<Hashing>,
+    /// Parts after which somebody could go on, the oldest first: those that may not have arrived, and the last one that has.
+    marks: VecDeque<Mark>,
     /// Begun with the first full part: most results are smaller than that, and one request stores them.
     uploads: Option<PartUploads<S::Upload>>,
+    /// An upload that is being begun. Whoever waits for it may stop waiting at any moment, and the store has begun it all the
+    /// same: it is kept, so that it can still be aborted.
+    beginning: Option<Beginning<'a, S::Upload>>,
 }
+
+type Beginning<'a, U> = Pin<Box<dyn Future<Output = Result<U, StoreError>> + Send + 'a>>;
 
 /// An object that is whole in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,17 +39,52 @@ pub(crate) struct StoredObject {
     pub(crate) sha256: String,
 }
 
-/// What proves the bytes of an object, once it has seen all of them in their order.
-struct Digests {
-    sha256: Sha256,
-    crc64nvme: Crc,
+/// How far the rows are at the end of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RowMark {
+    pub(crate) key: Key,
+    pub(crate) rows: u64,
+    pub(crate) rows_in_file: u64,
+    pub(crate) changes: Vec<ColumnChanges>,
 }
 
-impl Digests {
-    fn update(&mut self, bytes: &[u8]) {
-        self.sha256.update(bytes);
-        self.crc64nvme.update(bytes);
+/// The end of a part at which a row ends.
+struct Mark {
+    part: u32,
+    bytes: u64,
+    row: RowMark,
+    /// What was hashed up to there, as soon as it has been.
+    digests: Option<Digests>,
+}
+
+/// How far the object is in the store.
+pub(crate) struct Point {
+    pub(crate) upload: Option<String>,
+    pub(crate) object_key: String,
+    pub(crate) parts: Vec<StoredPart>,
+    pub(crate) bytes: u64,
+    pub(crate) digests: Digests,
+    pub(crate) row: RowMark,
+}
+
+impl Point {
+    /// Before anything of the object is there.
+    pub(crate) fn before(object: &NewObject, row: RowMark) -> Self {
+        Self {
+            upload: None,
+            object_key: object.key.clone(),
+            parts: Vec::new(),
+            bytes: 0,
+            digests: Digests::new(),
+            row,
+        }
     }
+}
+
+/// The digests, and copies of them as they were at the ends of parts.
+struct Hashing {
+    digests: Digests,
+    copies: Vec<(u32, Digests)>,
 }
 
 impl StoredObject {
@@ -50,16 +96,28 @@ impl StoredObject {
     }
 }
 
-impl<S: ObjectStore> ObjectWriter<S> {
+impl<'a, S: ObjectStore> ObjectWriter<'a, S> {
     pub(crate) fn new(object: NewObject) -> Self {
+        let digests = Offload::new(Hashing { digests: Digests::new(), copies: Vec::new() });
+        Self { object, bytes: 0, digests, marks: VecDeque::new(), uploads: None, beginning: None }
+    }
+
+    /// Goes on with an object that an earlier run began.
+    pub(crate) fn go_on(object: NewObject, upload: S::Upload, from: &Checkpoint, digests: Digests) -> Self {
+        let uploads = PartUploads::go_on(upload, from.parts.clone(), from.bytes);
+        let mark = Mark {
+            part: uploads.whole(),
+            bytes: from.bytes,
+            row: from.row_mark(),
+            digests: Some(digests.clone()),
+        };
         Self {
             object,
-            bytes: 0,
-            digests: Offload::new(Digests {
-                sha256: Sha256::new(),
-                crc64nvme: Crc::new(CrcAlgorithm::Crc64Nvme),
-            }),
-            uploads: None,
+            bytes: from.bytes,
+            digests: Offload::new(Hashing { digests, copies: Vec::new() }),
+            marks: VecDeque::from([mark]),
+            uploads: Some(uploads),
+            beginning: None,
         }
     }
 
@@ -87,22 +145,75 @@ impl<S: ObjectStore> ObjectWriter<S> {
         Ok(uploads.spare())
     }
 
-    /// Sends a part on its way.
-    pub(crate) async fn part(&mut self, store: &S, body: Vec<u8>) -> Result<(), StoreError> {
+    /// Sends a part on its way. With a mark, somebody could go on after it: it ends with that row.
+    pub(crate) async fn part(
+        &mut self,
+        store: &'a S,
+        body: Vec<u8>,
+        mark: Option<RowMark>,
+    ) -> Result<(), StoreError> {
         let uploads = match &mut self.uploads {
             Some(uploads) => uploads,
-            none => none.insert(PartUploads::new(store.begin(&self.object).await?)),
+            none => none.insert(PartUploads::new(begun(&mut self.beginning, store, &self.object).await?)),
         };
         let body = Bytes::from(body);
         self.bytes += body.len() as u64;
+        let part = uploads.next_number();
         uploads.send(body.clone()).await?;
-        let hashing = move |digests: &mut Digests| {
-            digests.update(&body);
+        let marked = mark.is_some();
+        // The only moment at which nobody hashes: the part before is done with, and this one comes next.
+        let Ok(_) = self.digests.wait().await;
+        self.note_digests();
+        self.marks.extend(mark.map(|row| Mark { part, bytes: self.bytes, row, digests: None }));
+        let hashing = move |hashing: &mut Hashing| {
+            hashing.digests.update(&body);
+            if marked {
+                hashing.copies.push((part, hashing.digests.clone()));
+            }
             Ok(())
         };
         // Waits for the part before, so that parts are hashed in their order, and only one can be kept for its hash alone.
         let Ok(()) = self.digests.start(hashing).await;
         Ok(())
+    }
+
+    /// How far the object is in the store, if that is somewhere from where somebody could go on.
+    pub(crate) fn point(&mut self) -> Option<Point> {
+        self.note_digests();
+        let uploads = self.uploads.as_mut()?;
+        uploads.note_arrivals();
+        let whole = uploads.whole();
+        let reached = |mark: &Mark| mark.part <= whole && mark.digests.is_some();
+        while self.marks.get(1).is_some_and(reached) {
+            self.marks.pop_front();
+        }
+        let mark = self.marks.front().filter(|mark| reached(mark))?;
+        Some(Point {
+            upload: Some(uploads.name()),
+            object_key: self.object.key.clone(),
+            parts: uploads.first(mark.part),
+            bytes: mark.bytes,
+            digests: mark.digests.clone()?,
+            row: mark.row.clone(),
+        })
+    }
+
+    /// Waits for what is under way, and leaves the object to whoever goes on with it.
+    pub(crate) async fn pause(&mut self) {
+        if let Some(uploads) = &mut self.uploads {
+            uploads.pause().await;
+        }
+        let Ok(_) = self.digests.wait().await;
+    }
+
+    /// Hands the copies of the digests to the marks that wait for them.
+    fn note_digests(&mut self) {
+        let Some(hashing) = self.digests.idle() else { return };
+        for (part, digests) in hashing.copies.drain(..) {
+            if let Some(mark) = self.marks.iter_mut().find(|mark| mark.part == part) {
+                mark.digests = Some(digests);
+            }
+        }
     }
 
     /// Sends the last part and completes the object, in which there are so many rows. Only to be called for a result that is
@@ -115,10 +226,10 @@ impl<S: ObjectStore> ObjectWriter<S> {
     ) -> Result<StoredObject, StoreError> {
         let rest = Bytes::from(rest);
         self.bytes += rest.len() as u64;
-        let Ok(digests) = self.digests.wait().await;
-        digests.update(&rest);
-        let total = Total { bytes: self.bytes, crc64nvme: digests.crc64nvme.finalize() };
-        let sha256 = hex(&std::mem::take(&mut digests.sha256).finalize());
+        let Ok(hashing) = self.digests.wait().await;
+        hashing.digests.update(&rest);
+        let total = Total { bytes: self.bytes, crc64nvme: hashing.digests.crc64nvme() };
+        let sha256 = hashing.digests.sha256();
         let mut stored = StoredObject { object: self.object.clone(), total, sha256 };
         match &mut self.uploads {
             None => {
@@ -137,9 +248,25 @@ impl<S: ObjectStore> ObjectWriter<S> {
 
     /// Gives up and leaves nothing behind.
     pub(crate) async fn abandon(self) -> Result<(), StoreError> {
-        match self.uploads {
-            Some(uploads) => uploads.abort().await,
-            None => Ok(()),
+        match (self.uploads, self.beginning) {
+            (Some(uploads), _) => uploads.abort().await,
+            (None, Some(beginning)) => match beginning.await {
+                Ok(upload) => upload.abort().await,
+                Err(_) => Ok(()),
+            },
+            (None, None) => Ok(()),
         }
     }
+}
+
+/// Begins an upload, and leaves it in `beginning` for as long as it has not begun.
+async fn begun<'a, S: ObjectStore>(
+    beginning: &mut Option<Beginning<'a, S::Upload>>,
+    store: &'a S,
+    object: &NewObject,
+) -> Result<S::Upload, StoreError> {
+    let object = object.clone();
+    let begun = beginning.insert(Box::pin(async move { store.begin(&object).await })).await;
+    *beginning = None;
+    begun
 }

@@ -18,7 +18,15 @@ pub(crate) struct Packing {
 impl Packing {
     /// For one object.
     pub(crate) fn new(compression: Compression) -> Self {
-        let mut packer = Packer::new(compression);
+        Self::with(Packer::new(compression), compression)
+    }
+
+    /// For the rest of an object of which another run has sent parts.
+    pub(crate) fn go_on(compression: Compression) -> Self {
+        Self::with(Packer::go_on(compression), compression)
+    }
+
+    fn with(mut packer: Packer, compression: Compression) -> Self {
         let compresses = compression != Compression::None;
         if compresses {
             packer.reuse(part_buffer());
@@ -88,8 +96,8 @@ impl Packing {
     }
 }
 
-/// A buffer for a part and for what a chunk adds to it. As large as that from the start: grown step by step, or replaced because the
-/// next part is a little longer, buffers leave as much again behind in holes.
+/// A buffer for a part and for what a chunk adds to it. As large as that from the start: grown step by step, or replaced because
+/// the next part is a little longer, buffers leave as much again behind in holes.
 fn part_buffer() -> Vec<u8> {
     Vec::with_capacity(part_bytes(1) + part_bytes(1) / 8)
 }

@@ -54,6 +54,10 @@ pub enum Value {
     String(String),
     /// A whole number.
     Integer(i64),
+    /// A whole number that only an unsigned column has. Never a parameter's: only a resume key can be one.
+    Unsigned(u64),
+    /// Bytes. Likewise only a resume key.
+    Bytes(Vec<u8>),
     /// A decimal number: digits, at most one sign and one point.
     Decimal(String),
     /// A truth value.
@@ -70,6 +74,8 @@ impl fmt::Display for Value {
             Self::Null(_) => Ok(()),
             Self::String(text) | Self::Decimal(text) => f.write_str(text),
             Self::Integer(number) => write!(f, "{number}"),
+            Self::Unsigned(number) => write!(f, "{number}"),
+            Self::Bytes(bytes) => f.write_str(&crate::job::hex(bytes)),
             Self::Boolean(boolean) => write!(f, "{boolean}"),
             Self::Date(date) => write!(f, "{date}"),
             Self::DateTime(date_time) => write!(f, "{date_time}"),
@@ -85,6 +91,7 @@ impl Value {
             Self::Null(_) => serde_json::Value::Null,
             Self::Boolean(boolean) => (*boolean).into(),
             Self::Integer(number) => (*number).into(),
+            Self::Unsigned(number) => (*number).into(),
             other => other.to_string().into(),
         }
     }

@@ -1,10 +1,11 @@
 //! Parts: how large they are, and how many are on their way at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument as _;
 
 use crate::store::{Part, StoreError, StoredPart, Total, Upload};
@@ -16,6 +17,10 @@ const FIRST_PART_BYTES: usize = 8 << 20;
 /// Parts of one size before the size doubles. S3 takes 10,000 parts, so parts of 8 MiB would end at 78 GiB; doubled nine
 /// times on the way they pass S3's largest object, 5 TiB, by far.
 const PARTS_PER_SIZE: u32 = 1_000;
+
+/// S3 takes no more. With parts that double that is far beyond its largest object, so whoever gets here has a size of part that
+/// is wrong: that must not end in a file without its end.
+const MOST_PARTS: u32 = 10_000;
 
 /// How long an abort waits for parts under way. A part arrives within a second or two unless the store is in trouble, and
 /// then whoever aborts has little time left itself.
@@ -31,11 +36,15 @@ pub(crate) fn part_bytes(number: u32) -> usize {
 pub(crate) struct PartUploads<U: Upload + 'static> {
     upload: Arc<U>,
     under_way: JoinSet<Result<Arrival, StoreError>>,
-    stored: Vec<StoredPart>,
+    stored: BTreeMap<u32, StoredPart>,
+    /// Parts that are stored from the first one on, without a gap.
+    whole: u32,
     next_number: u32,
     next_offset: u64,
     /// What parts that have arrived leave behind.
     left: Vec<Bytes>,
+    /// A part that has failed, and of which nobody has heard yet.
+    failed: Option<StoreError>,
 }
 
 /// A part that is in the store, and its bytes, whose buffer can be used again.
@@ -46,14 +55,38 @@ struct Arrival {
 
 impl<U: Upload + 'static> PartUploads<U> {
     pub(crate) fn new(upload: U) -> Self {
+        Self::go_on(upload, Vec::new(), 0)
+    }
+
+    /// Goes on with an upload in which there are these parts, from the first one on, with so many bytes.
+    pub(crate) fn go_on(upload: U, stored: Vec<StoredPart>, bytes: u64) -> Self {
+        let stored: BTreeMap<u32, StoredPart> = stored.into_iter().map(|part| (part.number, part)).collect();
+        let whole = stored.last_key_value().map_or(0, |(number, _)| *number);
         Self {
             upload: Arc::new(upload),
             under_way: JoinSet::new(),
-            stored: Vec::new(),
-            next_number: 1,
-            next_offset: 0,
+            stored,
+            whole,
+            next_number: whole + 1,
+            next_offset: bytes,
             left: Vec::new(),
+            failed: None,
         }
+    }
+
+    /// What the store calls the upload.
+    pub(crate) fn name(&self) -> String {
+        self.upload.name()
+    }
+
+    /// How many parts have arrived, from the first one on, without a gap.
+    pub(crate) fn whole(&self) -> u32 {
+        self.whole
+    }
+
+    /// The first parts, so many.
+    pub(crate) fn first(&self, parts: u32) -> Vec<StoredPart> {
+        self.stored.range(..=parts).map(|(_, part)| part.clone()).collect()
     }
 
     pub(crate) fn next_number(&self) -> u32 {
@@ -62,7 +95,7 @@ impl<U: Upload + 'static> PartUploads<U> {
 
     /// Waits while as many parts are under way as may be at once.
     pub(crate) async fn room(&mut self) -> Result<(), StoreError> {
-        while self.under_way.len() >= self.upload.parallelism().max(1) {
+        while self.failed.is_some() || self.under_way.len() >= self.upload.parallelism().max(1) {
             self.next_arrival().await?;
         }
         Ok(())
@@ -70,6 +103,10 @@ impl<U: Upload + 'static> PartUploads<U> {
 
     /// Sends a part on its way, as soon as there is [`room`](Self::room).
     pub(crate) async fn send(&mut self, body: Bytes) -> Result<(), StoreError> {
+        if self.next_number > MOST_PARTS {
+            let source = format!("expected at most {MOST_PARTS} parts, got one more").into();
+            return Err(StoreError::Refused { operation: "storing a part", source });
+        }
         self.room().await?;
         // Buffers that nobody has asked for by now do not pile up.
         self.left.clear();
@@ -99,11 +136,24 @@ impl<U: Upload + 'static> PartUploads<U> {
 
     /// Waits for every part and puts them together.
     pub(crate) async fn complete(&mut self, total: Total) -> Result<(), StoreError> {
-        while !self.under_way.is_empty() {
+        while self.failed.is_some() || !self.under_way.is_empty() {
             self.next_arrival().await?;
         }
-        self.stored.sort_by_key(|part| part.number);
-        self.upload.complete(std::mem::take(&mut self.stored), total).await
+        self.upload.complete(self.stored.values().cloned().collect(), total).await
+    }
+
+    /// Waits for the parts under way, and leaves the upload to whoever goes on with it. Parts that do not arrive are sent again by
+    /// them.
+    pub(crate) async fn pause(&mut self) {
+        let arrivals = async {
+            while self.failed.is_some() || !self.under_way.is_empty() {
+                // One that has failed ends what is whole, and that is all there is to it.
+                drop(self.next_arrival().await);
+            }
+        };
+        if tokio::time::timeout(GRACE, arrivals).await.is_err() {
+            self.under_way.shutdown().await;
+        }
     }
 
     /// Gives up. Parts under way are waited for, because one that is cut off may arrive after the abort all the same, and
@@ -116,11 +166,34 @@ impl<U: Upload + 'static> PartUploads<U> {
         self.upload.abort().await
     }
 
+    /// Takes note of what has arrived, without waiting for it. What has failed is said by whoever waits next.
+    pub(crate) fn note_arrivals(&mut self) {
+        while self.failed.is_none()
+            && let Some(joined) = self.under_way.try_join_next()
+        {
+            self.failed = self.arrived(Some(joined)).err();
+        }
+    }
+
     async fn next_arrival(&mut self) -> Result<(), StoreError> {
-        match self.under_way.join_next().await {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let joined = self.under_way.join_next().await;
+        self.arrived(joined)
+    }
+
+    fn arrived(
+        &mut self,
+        joined: Option<Result<Result<Arrival, StoreError>, JoinError>>,
+    ) -> Result<(), StoreError> {
+        match joined {
             Some(Ok(arrived)) => {
                 let Arrival { stored, body } = arrived?;
-                self.stored.push(stored);
+                self.stored.insert(stored.number, stored);
+                while self.stored.contains_key(&(self.whole + 1)) {
+                    self.whole += 1;
+                }
                 self.left.push(body);
             }
             Some(Err(panic)) => {
@@ -218,6 +291,20 @@ mod tests {
         uploads.send(large.into()).await.unwrap();
         uploads.next_arrival().await.unwrap();
         assert_eq!(uploads.spare().capacity(), 0);
+    }
+
+    #[tokio::test]
+    async fn there_is_no_part_after_the_last_that_s3_takes() {
+        let mut uploads = PartUploads::new(Taker::default());
+        for _ in 0..MOST_PARTS {
+            uploads.send(vec![7].into()).await.unwrap();
+        }
+        let error = uploads.send(vec![7].into()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Refused { .. }), "{error:?}");
+        assert_eq!(
+            crate::failure::chain(&error),
+            "storing a part: the store refused: expected at most 10000 parts, got one more"
+        );
     }
 
     #[test]

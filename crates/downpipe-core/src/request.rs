@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use downpipe_format::{Compression, Format, Style, UnknownName};
+use sha2::{Digest as _, Sha256};
 
 use crate::catalog::Catalog;
 use crate::definition::{AFTER, Definition, Limits, REQUESTED_BY};
-use crate::job::JobId;
+use crate::job::{JobId, hex};
 use crate::message::ExportMessage;
 use crate::params::Value;
 use crate::rejection::{Rejection, Rejections};
+use crate::resume::Key;
 use crate::sql::SqlPiece;
 
 /// A request that nothing is wrong with.
@@ -77,17 +79,39 @@ impl<'c> ExportRequest<'c> {
         Ok(Self { definition, params, requested_by: message.requested_by.clone(), style })
     }
 
-    /// The definition's SQL with a value at every placeholder.
+    /// The definition's SQL with a value at every placeholder: all rows, or those after a key.
     #[must_use]
-    pub fn sql(&self) -> Vec<SqlPiece> {
+    pub fn sql(&self, after: Option<&Key>) -> Vec<SqlPiece> {
+        let start = || self.definition.resume.as_ref().map(|resume| resume.start.clone());
         let value_of = |name: &str| match name {
             REQUESTED_BY => Some(Value::String(self.requested_by.clone())),
-            AFTER => self.definition.resume.as_ref().map(|resume| resume.start.clone()),
+            AFTER => after.map(Key::to_value).or_else(start),
             name => self.params.get(name).cloned(),
         };
         self.definition.sql.bind(value_of).unwrap_or_else(|| {
             unreachable!("a definition with a placeholder that has no value is refused when it is read")
         })
+    }
+
+    /// What makes two requests the same, as a digest: who asks, for which version of which definition, with which parameters, and
+    /// what the file is to be like.
+    #[must_use]
+    pub fn sameness(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut field = |text: &str| {
+            hash.update(text.len().to_le_bytes());
+            hash.update(text);
+        };
+        field(&self.requested_by);
+        field(&self.definition.name);
+        field(&self.definition.sha256);
+        field(&self.style.extension());
+        field(&self.style.profile().name);
+        for (name, value) in &self.params {
+            field(name);
+            field(&value.to_json().to_string());
+        }
+        hex(&hash.finalize())
     }
 
     /// What the file is called.

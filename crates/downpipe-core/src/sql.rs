@@ -7,6 +7,8 @@ use crate::params::Value;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlTemplate {
     pieces: Vec<TemplatePiece>,
+    /// Whether there is a `LIMIT` on all of the result.
+    limited: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +46,17 @@ impl SqlTemplate {
         let mut text = String::new();
         let mut rules = Rules::default();
         let mut rest = sql;
+        let mut limited = false;
+        let mut depth = 0_u32;
         while let Some(token) = Token::first(rest) {
+            match token {
+                Token::Other("(") => depth += 1,
+                Token::Other(")") => depth = depth.saturating_sub(1),
+                Token::Word(word) if depth == 0 && word.eq_ignore_ascii_case("LIMIT") => {
+                    limited = true;
+                }
+                _ => {}
+            }
             rules.check(token).map_err(|reason| SqlError { line: line_of(sql, rest), reason })?;
             match token {
                 Token::Placeholder(name) => {
@@ -58,7 +70,12 @@ impl SqlTemplate {
         }
         pieces.push(TemplatePiece::Text(text));
         rules.check_begun().map_err(|reason| SqlError { line: 0, reason })?;
-        Ok(Self { pieces })
+        Ok(Self { pieces, limited })
+    }
+
+    /// Whether there is a `LIMIT` on all of the result. A run that goes on would begin to count anew.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limited
     }
 
     /// The placeholders' names, in order and as often as they stand there.

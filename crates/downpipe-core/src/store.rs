@@ -5,6 +5,7 @@ use std::error::Error;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::definition::Retention;
 use crate::job::JobId;
@@ -30,6 +31,19 @@ pub struct NewObject {
 }
 
 impl NewObject {
+    /// What is needed to know an object of this attempt, and those of earlier ones, without what it is like.
+    #[must_use]
+    pub fn known_by(key: impl Into<String>, token: WriteToken) -> Self {
+        Self {
+            key: key.into(),
+            file_name: String::new(),
+            content_type: String::new(),
+            token,
+            retention: Retention::default(),
+            metadata: BTreeMap::new(),
+        }
+    }
+
     /// The object of this number while its final name is not known: in the same folder, under a hidden name that no other
     /// attempt has. [`ObjectStore::rename`] makes it what it is to be.
     #[must_use]
@@ -85,7 +99,7 @@ impl WriteToken {
 }
 
 /// The size of a file and the checksum of its bytes, to hold the stored object against.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Total {
     /// Bytes.
     pub bytes: u64,
@@ -113,14 +127,36 @@ pub struct Part {
 }
 
 /// A part that has arrived.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredPart {
     /// From 1.
     pub number: u32,
     /// What the store calls this content.
     pub etag: String,
     /// The checksum the store computed, in its own notation, if it gave one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub checksum: Option<String>,
+}
+
+/// An upload that nobody has completed or given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenUpload {
+    /// The key of its object.
+    pub key: String,
+    /// By what name [`ObjectStore::discard`] finds it.
+    pub upload: String,
+}
+
+impl OpenUpload {
+    /// Whether a [name](Upload::name) is this upload's. What is before a colon in it says of what kind it is, which a store may
+    /// not tell of an upload that it lists.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        fn id(name: &str) -> &str {
+            name.rsplit_once(':').map_or(name, |(_, id)| id)
+        }
+        id(&self.upload) == id(name)
+    }
 }
 
 /// Stores files whole: an object is complete at its key, or absent.
@@ -145,6 +181,42 @@ pub trait ObjectStore: Send + Sync {
     /// # Errors
     /// See [`StoreError`].
     fn begin(&self, object: &NewObject) -> impl Future<Output = Result<Self::Upload, StoreError>> + Send;
+
+    /// Goes on with an upload that an earlier run began for this object, and in which it has stored these parts. `None` when it is
+    /// not there any more, or when these parts are not in it as they were: somebody else has written to it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn go_on(
+        &self,
+        _object: &NewObject,
+        _upload: &str,
+        _parts: &[StoredPart],
+    ) -> impl Future<Output = Result<Option<Self::Upload>, StoreError>> + Send {
+        // Files on a disk, say, whose uploads end with the process.
+        std::future::ready(Ok(None))
+    }
+
+    /// Gives up an upload that somebody else began, and leaves no part of it behind. One that is not there any more is nothing to
+    /// do.
+    ///
+    /// # Errors
+    /// When parts may have been left behind.
+    fn discard(&self, _key: &str, _upload: &str) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// The receipt beside the object, if it is one of this or an earlier attempt at the job and every file it speaks of is there,
+    /// with its size and, where the store tells, its checksum: then the work is done, and was only never recorded.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn find_receipt(
+        &self,
+        _object: &NewObject,
+    ) -> impl Future<Output = Result<Option<Receipt>, StoreError>> + Send {
+        std::future::ready(Ok(None))
+    }
 
     /// Stores the receipt beside the object, at [`Receipt::key_of`](crate::receipt::Receipt::key_of) its key, replacing what
     /// an earlier attempt left there.
@@ -182,6 +254,42 @@ pub trait ObjectStore: Send + Sync {
     /// removed; else see [`StoreError`].
     fn clear(&self, object: &NewObject) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Aborts uploads in the object's folder that earlier attempts at the same job have begun and never ended: a worker that dies
+    /// just then, or an answer that is lost, leaves one that nobody knows of. Whose an upload is cannot be seen. So this is only
+    /// for whoever has the job, and goes on with no upload of an earlier attempt.
+    ///
+    /// # Errors
+    /// See [`StoreError`]. What is left then costs money and does no harm.
+    fn clear_uploads(&self, object: &NewObject) -> impl Future<Output = Result<(), StoreError>> + Send {
+        // Where nothing stays of a worker that dies, there is nothing to do.
+        let _ = object;
+        async { Ok(()) }
+    }
+
+    /// Uploads of objects whose keys begin with this that were begun before this time, and neither completed nor given up; at
+    /// most so many.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn open_uploads(
+        &self,
+        _prefix: &str,
+        _begun_before: jiff::Timestamp,
+        _most: usize,
+    ) -> impl Future<Output = Result<Vec<OpenUpload>, StoreError>> + Send {
+        // Files on a disk, say, whose uploads end with the process.
+        std::future::ready(Ok(Vec::new()))
+    }
+
+    /// Removes the files that a receipt speaks of, and the receipts beside them: their time is over. What has gone already is
+    /// nothing to do, and neither are files that another store has.
+    ///
+    /// # Errors
+    /// When something may still be there.
+    fn remove(&self, _receipt: &Receipt) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Whether one export may be several files there.
     fn holds_several(&self) -> bool {
         true
@@ -193,6 +301,11 @@ pub trait ObjectStore: Send + Sync {
 
 /// A file on its way in parts.
 pub trait Upload: Send + Sync {
+    /// What the store calls it: by this name, [`ObjectStore::go_on`] finds it again.
+    fn name(&self) -> String {
+        String::new()
+    }
+
     /// Parts that may be under way at once. Memory holds this many and one more.
     fn parallelism(&self) -> usize;
 

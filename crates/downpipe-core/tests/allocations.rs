@@ -41,9 +41,9 @@ impl Orders {
 
 impl RowSource for Orders {
     async fn read<S: RowSink>(&self, _: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
-        let wanted = sink.start(&order_columns())?;
+        let wanted = sink.start(&order_columns(), ScriptedSource::AS_OF)?;
         for row in self.thousand.iter().cycle().take(self.rows as usize) {
-            wanted.iter().for_each(|index| sink.cell(row[*index].as_cell()));
+            wanted.cells.iter().for_each(|index| sink.cell(row[*index].as_cell()));
             if sink.end_row()? == SinkState::Full {
                 sink.flush().await?;
             }
@@ -67,7 +67,7 @@ fn allocations(output: &str, rows: u32) -> u64 {
     let (source, store, progress) = (Orders::new(rows), MemoryStore::new(), RecordingProgress::new());
     let exporting = export(&source, &store, &progress, &order, &request);
     let mut written = 0;
-    let counted = measure(|| written = runtime.block_on(exporting).unwrap().rows);
+    let counted = measure(|| written = runtime.block_on(exporting).unwrap().into_receipt().unwrap().rows);
     assert_eq!(written, u64::from(rows));
     counted.count_total
 }

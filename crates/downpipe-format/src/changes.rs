@@ -1,9 +1,10 @@
 //! What was altered on the way from the database to the file, counted per column, so that a receipt can say it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The changes of one column, in cells. A counter stays out of the receipt while it is zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ColumnChanges {
     /// Cells, and headings, that began like a formula and got an apostrophe in front.
     #[serde(skip_serializing_if = "is_zero")]
@@ -27,8 +28,8 @@ pub struct ColumnChanges {
     /// Characters that the encoding does not have, written as `?`.
     #[serde(skip_serializing_if = "is_zero")]
     pub unmappable_characters: u64,
-    /// Cells with bytes that are no UTF-8, each of them written as U+FFFD, where the file must be text. (CSV in UTF-8 has the bytes
-    /// as they are.)
+    /// Cells with bytes that are no UTF-8, each of them written as U+FFFD, where the file must be text. (CSV in UTF-8 has the
+    /// bytes as they are.)
     #[serde(skip_serializing_if = "is_zero")]
     pub invalid_text: u64,
     /// Cells that a mask hides.

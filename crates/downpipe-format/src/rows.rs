@@ -66,6 +66,8 @@ pub struct FullFile {
     pub encoder: Box<dyn Encoder>,
     /// The rows in it, the header not counted.
     pub rows: u64,
+    /// What was changed up to its end, in this file and in those before, column by column.
+    pub changes: Vec<ColumnChanges>,
 }
 
 impl RowEncoder {
@@ -88,6 +90,27 @@ impl RowEncoder {
             style,
             columns,
         })
+    }
+
+    /// Goes on where another run stopped: these rows have been written, so many of them to the file that is being written. What
+    /// stands before its first row has been written with the first.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn go_on(
+        &mut self,
+        rows: u64,
+        rows_in_file: u64,
+        changes: &[ColumnChanges],
+    ) -> Result<(), EncodeError> {
+        // Not the first one: what was changed in the headings is among the changes.
+        self.file = self.style.encoder(&self.columns, false)?;
+        if rows_in_file > 0 {
+            drop(self.file.take(usize::MAX)?);
+        }
+        (self.rows, self.rows_in_file) = (rows, rows_in_file);
+        self.changes.clone_from_slice(changes);
+        Ok(())
     }
 
     /// The query's columns that the files have, in the files' order, each by its place in the query, from 0.
@@ -159,7 +182,8 @@ impl RowEncoder {
     /// The last file, when every row has been written.
     #[must_use]
     pub fn into_file(self) -> FullFile {
-        FullFile { encoder: self.file, rows: self.rows_in_file }
+        let changes = self.column_changes();
+        FullFile { encoder: self.file, rows: self.rows_in_file, changes }
     }
 
     /// The headings, in order.
@@ -174,14 +198,26 @@ impl RowEncoder {
         self.rows
     }
 
-    /// What was changed so far, for the receipt.
+    /// Rows written to the file that is being written.
     #[must_use]
-    pub fn changes(&self) -> Changes {
+    pub fn rows_in_file(&self) -> u64 {
+        self.rows_in_file
+    }
+
+    /// What was changed so far, column by column.
+    #[must_use]
+    pub fn column_changes(&self) -> Vec<ColumnChanges> {
         let mut sums = self.changes.clone();
         for (sum, more) in sums.iter_mut().zip(self.file.changes()) {
             *sum += more;
         }
-        let labelled = self.columns.iter().map(|column| column.label.clone()).zip(sums);
+        sums
+    }
+
+    /// What was changed so far, for the receipt.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        let labelled = self.columns.iter().map(|column| column.label.clone()).zip(self.column_changes());
         labelled.filter(|(_, changes)| *changes != ColumnChanges::default()).collect()
     }
 
@@ -195,11 +231,10 @@ impl RowEncoder {
     fn begin_file(&mut self) {
         match self.style.encoder(&self.columns, false) {
             Ok(next) => {
-                for (sum, more) in self.changes.iter_mut().zip(self.file.changes()) {
-                    *sum += more;
-                }
+                self.changes = self.column_changes();
                 let encoder = std::mem::replace(&mut self.file, next);
-                self.full = Some(FullFile { encoder, rows: std::mem::take(&mut self.rows_in_file) });
+                let rows = std::mem::take(&mut self.rows_in_file);
+                self.full = Some(FullFile { encoder, rows, changes: self.changes.clone() });
             }
             Err(error) => self.error = Some(error),
         }

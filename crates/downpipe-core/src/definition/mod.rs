@@ -15,6 +15,7 @@ use downpipe_format::{Layout, Profile, UnknownName};
 
 pub use output::{FilenameTemplate, Output, Retention};
 
+use crate::pace::Pace;
 use crate::params::{Param, Value};
 use crate::sql::SqlTemplate;
 
@@ -42,6 +43,8 @@ pub struct Definition {
     pub profiles: BTreeMap<String, Profile>,
     /// Where an export must stop.
     pub limits: Limits,
+    /// Where an export must be slow.
+    pub pace: Pace,
     /// Who may ask.
     pub access: Access,
     /// What the file is like when the request does not say.

@@ -1,5 +1,7 @@
 //! What the file is like: style, name, and how long it is kept.
 
+use std::time::Duration;
+
 use downpipe_format::{Format, Style, named_choice};
 
 /// A definition's `[output]`.
@@ -11,6 +13,18 @@ pub struct Output {
     pub filename: FilenameTemplate,
     /// How long it is kept.
     pub retention: Retention,
+    /// How long a finished file is good enough for the same request by the same person. `None`: never.
+    pub reuse: Option<Duration>,
+}
+
+/// Reads a time such as `30s`, `10m`, `2h` or `1d`.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
+    const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 24 * 3600)];
+    let read =
+        |(unit, seconds): &(char, u64)| text.strip_suffix(*unit)?.parse::<u64>().ok()?.checked_mul(*seconds);
+    let seconds = UNITS.iter().find_map(read).filter(|seconds| *seconds > 0);
+    let expected = || format!("expected a time such as \"30s\", \"10m\", \"2h\" or \"1d\", got {text:?}");
+    seconds.map(Duration::from_secs).ok_or_else(expected)
 }
 
 /// How long a finished file is kept. The bucket's lifecycle rules delete it by a tag of this name, so there is a rule for

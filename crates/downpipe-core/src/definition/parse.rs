@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use downpipe_format::{ColumnOptions, Compression, Format, Layout, Profile, Style, same_name};
 use serde::Deserialize;
@@ -9,11 +10,12 @@ use sha2::{Digest as _, Sha256};
 use toml::Spanned;
 
 use super::column::RawColumn;
-use super::output::{FilenameTemplate, Output, Retention};
+use super::output::{FilenameTemplate, Output, Retention, parse_time};
 use super::profile::{self, RawProfile};
 use super::{AFTER, Access, Definition, DefinitionError, Limits, REQUESTED_BY, Resume};
 use crate::job::hex;
 use crate::message::RawParam;
+use crate::pace::Pace;
 use crate::params::{Param, ParamType, Value, parse};
 use crate::sql::SqlTemplate;
 
@@ -31,6 +33,8 @@ struct RawDefinition {
     profiles: BTreeMap<Spanned<String>, RawProfile>,
     #[serde(default)]
     limits: RawLimits,
+    #[serde(default)]
+    pace: RawPace,
     #[serde(default)]
     access: RawAccess,
     #[serde(default)]
@@ -80,6 +84,15 @@ struct RawLimits {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
+struct RawPace {
+    rows_per_second: Option<std::num::NonZeroU64>,
+    bytes_per_second: Option<std::num::NonZeroU64>,
+    max_threads_running: Option<Spanned<u64>>,
+    max_replica_lag: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 struct RawAccess {
     requesters: Option<Vec<String>>,
 }
@@ -92,6 +105,7 @@ struct RawOutput {
     compression: Option<Spanned<String>>,
     filename: Option<Spanned<String>>,
     retention: Option<Spanned<String>>,
+    reuse: Option<Spanned<String>>,
 }
 
 impl Definition {
@@ -128,6 +142,7 @@ impl Definition {
             layout: read_columns(&source, raw.columns)?,
             profiles,
             limits,
+            pace: read_pace(&source, raw.pace)?,
             access: Access { requesters: raw.access.requesters },
             output,
             sha256: hex(&Sha256::digest(text)),
@@ -254,6 +269,10 @@ fn read_resume(
             "resume: the SQL must filter on `:after`, or a continued export would start over".to_owned();
         return Err(source.wrong(resume.span(), reason));
     }
+    if sql.is_limited() {
+        let reason = "resume: the SQL must have no LIMIT on all of the result: each run would count its rows anew; use `rows` in [limits]";
+        return Err(source.wrong(resume.span(), reason.to_owned()));
+    }
     let RawResume { column, start } = resume.get_ref();
     let raw: RawParam = start.into();
     // TOML says which it is. A number would compare a column of texts as numbers, and lose every key with a letter in it.
@@ -296,6 +315,23 @@ fn read_profiles(
     raw.into_iter().map(read).collect()
 }
 
+fn read_pace(source: &Source<'_>, raw: RawPace) -> Result<Pace, DefinitionError> {
+    if let Some(few) = raw.max_threads_running.as_ref().filter(|most| *most.get_ref() < Pace::FEWEST_THREADS)
+    {
+        let (fewest, few, span) = (Pace::FEWEST_THREADS, few.get_ref(), few.span());
+        let reason = format!(
+            "pace.max_threads_running: expected at least {fewest}, because an export's own are among them, got {few}"
+        );
+        return Err(source.wrong(span, reason));
+    }
+    Ok(Pace {
+        rows_per_second: raw.rows_per_second,
+        bytes_per_second: raw.bytes_per_second,
+        max_threads_running: raw.max_threads_running.map(Spanned::into_inner),
+        max_replica_lag: raw.max_replica_lag,
+    })
+}
+
 fn read_output(
     source: &Source<'_>,
     name: &str,
@@ -331,7 +367,25 @@ fn read_output(
         source.wrong(filename.map(Spanned::span).unwrap_or_default(), format!("output.filename: {reason}"))
     })?;
     let retention = choice(source, "retention", raw.retention.as_ref(), Retention::default(), str::parse)?;
-    Ok(Output { style, filename, retention })
+    let reuse = raw.reuse.as_ref().map(|reuse| read_reuse(source, reuse, retention)).transpose()?;
+    Ok(Output { style, filename, retention, reuse })
+}
+
+fn read_reuse(
+    source: &Source<'_>,
+    reuse: &Spanned<String>,
+    retention: Retention,
+) -> Result<Duration, DefinitionError> {
+    let wrong = |reason: String| source.wrong(reuse.span(), format!("output.reuse: {reason}"));
+    let time = parse_time(reuse.get_ref()).map_err(wrong)?;
+    let kept = Duration::from_secs(24 * 3600 * u64::from(retention.days().unsigned_abs()));
+    if time > kept {
+        let (kept, actual) = (retention.as_str(), reuse.get_ref());
+        return Err(wrong(format!(
+            "expected at most {kept:?}, which is how long the file is kept, got {actual:?}"
+        )));
+    }
+    Ok(time)
 }
 
 impl From<&Scalar> for RawParam {

@@ -116,11 +116,14 @@ impl RowSource for ScriptedSource {
     async fn read<S: RowSink>(&self, query: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
         lock(&self.queries).push(query.clone());
         sink.accept(&self.columns)?;
-        let wanted = sink.start(&self.columns)?;
+        let wanted = sink.start(&self.columns, Self::AS_OF)?;
         let given =
             self.failure.as_ref().map_or(self.rows.len(), |failure| failure.after.min(self.rows.len()));
         for row in &self.rows[..given] {
-            wanted.iter().for_each(|index| sink.cell(row[*index].as_cell()));
+            wanted.cells.iter().for_each(|index| sink.cell(row[*index].as_cell()));
+            if let Some(key) = wanted.key {
+                sink.key(row[key].as_cell())?;
+            }
             if sink.end_row()? == SinkState::Full {
                 sink.flush().await?;
             }

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, checksum};
+use jiff::Timestamp;
 
 use super::lock;
-use super::upload::MemoryUpload;
-use crate::receipt::Receipt;
-use crate::store::{NewObject, ObjectStore, StoreError, Total, WriteToken};
+use super::upload::{self, MemoryUpload};
+use crate::receipt::{FileReceipt, Receipt};
+use crate::store::{NewObject, ObjectStore, OpenUpload, StoreError, StoredPart, Total, WriteToken};
 
 /// What a [`MemoryStore`] is told to fail at, each time it comes there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,9 @@ pub(super) struct State {
     receipts: BTreeMap<String, Bytes>,
     /// Parts of uploads that are neither completed nor aborted.
     pub(super) uploads: BTreeMap<u64, BTreeMap<u32, Bytes>>,
+    /// The keys of all uploads that were ever begun, and when that was.
+    beginnings: BTreeMap<u64, (String, Timestamp)>,
+    now: Timestamp,
     /// Parts that arrived when their upload was over. Nothing will ever remove them.
     pub(super) orphans: usize,
     pub(super) under_way: usize,
@@ -77,6 +81,12 @@ impl MemoryStore {
     #[must_use]
     pub fn failing(&self, fault: StoreFault) -> Self {
         Self { state: Arc::clone(&self.state), fault: Some(fault) }
+    }
+
+    /// The same store, in good health.
+    #[must_use]
+    pub fn healed(&self) -> Self {
+        Self { state: Arc::clone(&self.state), fault: None }
     }
 
     /// The bytes at a key, be it an object's or a receipt's.
@@ -150,6 +160,11 @@ impl MemoryStore {
         lock(&self.state).most_under_way
     }
 
+    /// Sets the clock by which uploads begin. It stands still, and begins in 1970.
+    pub fn set_clock(&self, now: Timestamp) {
+        lock(&self.state).now = now;
+    }
+
     pub(super) fn state(&self) -> &Mutex<State> {
         &self.state
     }
@@ -179,7 +194,76 @@ impl ObjectStore for MemoryStore {
         state.begun += 1;
         let id = state.begun;
         state.uploads.insert(id, BTreeMap::new());
+        let now = state.now;
+        state.beginnings.insert(id, (object.key.clone(), now));
         Ok(MemoryUpload::new(self.clone(), id, object.clone()))
+    }
+
+    async fn go_on(
+        &self,
+        object: &NewObject,
+        upload: &str,
+        parts: &[StoredPart],
+    ) -> Result<Option<MemoryUpload>, StoreError> {
+        self.reach(StoreFault::Begin, "going on with an upload")?;
+        let state = lock(&self.state);
+        let Some((id, arrived)) = upload.parse().ok().and_then(|id: u64| state.uploads.get_key_value(&id))
+        else {
+            return Ok(None);
+        };
+        let unchanged = parts.iter().all(|part| upload::find(arrived, part).is_some());
+        Ok(unchanged.then(|| MemoryUpload::new(self.clone(), *id, object.clone())))
+    }
+
+    async fn discard(&self, _: &str, upload: &str) -> Result<(), StoreError> {
+        self.reach(StoreFault::Clear, "giving up an upload")?;
+        if let Ok(id) = upload.parse::<u64>() {
+            lock(&self.state).uploads.remove(&id);
+        }
+        Ok(())
+    }
+
+    async fn open_uploads(
+        &self,
+        prefix: &str,
+        begun_before: Timestamp,
+        most: usize,
+    ) -> Result<Vec<OpenUpload>, StoreError> {
+        let state = lock(&self.state);
+        let open = state.uploads.keys().filter_map(|id| {
+            let (key, begun) = state.beginnings.get(id)?;
+            let found = key.starts_with(prefix) && *begun < begun_before;
+            found.then(|| OpenUpload { key: key.clone(), upload: id.to_string() })
+        });
+        Ok(open.take(most).collect())
+    }
+
+    async fn remove(&self, receipt: &Receipt) -> Result<(), StoreError> {
+        self.reach(StoreFault::Clear, "removing the files")?;
+        let mut state = lock(&self.state);
+        for file in &receipt.files {
+            let Some(key) = file.address.strip_prefix("memory://") else { continue };
+            state.objects.remove(key);
+            let folder = key.rfind('/').map_or("", |slash| &key[..=slash]).to_owned();
+            state.receipts.retain(|key, _| !key.starts_with(&folder));
+        }
+        Ok(())
+    }
+
+    async fn find_receipt(&self, object: &NewObject) -> Result<Option<Receipt>, StoreError> {
+        let state = lock(&self.state);
+        let receipt = state.receipts.get(&Receipt::key_of(&object.key));
+        let receipt = receipt.and_then(|json| serde_json::from_slice::<Receipt>(json).ok());
+        let is_there = |file: &FileReceipt| {
+            let key = file.address.strip_prefix("memory://").unwrap_or_default();
+            state.objects.get(key).is_some_and(|stored| {
+                let bytes: usize = stored.pieces.iter().map(Bytes::len).sum();
+                object.token.covers(&stored.token) && bytes as u64 == file.bytes
+            })
+        };
+        Ok(receipt.filter(|receipt| {
+            receipt.job_id == object.token.job.as_str() && receipt.files.iter().all(is_there)
+        }))
     }
 
     async fn put_receipt(&self, object: &NewObject, receipt: Bytes) -> Result<(), StoreError> {

@@ -111,13 +111,9 @@ async fn who_loses_the_lease_stops() {
 
 #[tokio::test]
 async fn the_next_attempt_clears_what_was_never_recorded() {
-    let first = Bench::new();
-    first.export(&large()).await.unwrap();
-    assert_eq!(
-        first.store.token(KEY).unwrap().attempt,
-        1,
-        "complete, and its worker dies before it is recorded"
-    );
+    let first = Bench { alone: false, ..Bench::failing(StoreFault::PutReceipt) };
+    first.export(&large()).await.unwrap_err();
+    assert_eq!(first.store.token(KEY).unwrap().attempt, 1, "complete, and never recorded");
     let second = Bench { store: first.store.failing(StoreFault::Put), attempt: 2, ..Bench::new() };
     assert!(second.export(&small()).await.is_err());
     assert_eq!((second.store.token(KEY), second.store.open_uploads()), (None, 0));
@@ -146,17 +142,18 @@ async fn a_file_whose_completion_was_never_confirmed_does_not_stay() {
 
 #[tokio::test]
 async fn a_key_that_is_taken_is_left_alone() {
-    let owner = Bench::new();
-    owner.export(&small()).await.unwrap();
+    let owner = Bench { alone: false, ..Bench::failing(StoreFault::PutReceipt) };
+    owner.export(&small()).await.unwrap_err();
     let before = owner.file();
-    let again = Bench { store: owner.store.clone(), ..Bench::new() };
-    again.export(&small()).await.unwrap();
+    let again = Bench { store: owner.store.failing(StoreFault::PutReceipt), alone: false, ..Bench::new() };
+    let error = again.export(&small()).await.unwrap_err();
+    assert!(matches!(error, ExportError::Store(StoreError::Unavailable { .. })), "{error:?}");
     assert_eq!(again.file(), before, "an object of the very same attempt means that an answer was lost");
-    let newer = Bench { store: owner.store.clone(), attempt: 2, ..Bench::new() };
+    let newer = Bench { store: owner.store.healed(), attempt: 2, ..Bench::new() };
     newer.export(&large()).await.unwrap();
     let newest = newer.file();
     // An older attempt, taken for dead, that wakes only now.
-    let zombie = Bench { store: owner.store.clone(), ..Bench::new() };
+    let zombie = Bench { store: owner.store.healed(), ..Bench::new() };
     for source in [small(), large()] {
         let error = zombie.export(&source).await.unwrap_err();
         assert!(matches!(error, ExportError::Store(StoreError::Exists { .. })), "{error:?}");

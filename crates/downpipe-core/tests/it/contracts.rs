@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use downpipe_core::definition::Retention;
+use downpipe_core::entry::NOTICE_RIGHT;
 use downpipe_core::job::{JobState, NewJob};
 use downpipe_core::ledger::{Claim, Ledger as _, LedgerError};
-use downpipe_core::login::{Freshness, Login, LoginSource as _};
+use downpipe_core::login::{Account, Credential, Freshness, Login, LoginSource as _};
 use downpipe_core::notice::{Notice, Notifier as _};
 use downpipe_core::store::{NewObject, ObjectStore as _, StoreError, Total, WriteToken};
 use downpipe_core::testing::contracts::{
-    Seen, ledger_contract, rename_contract, store_contract, store_refuses_wrong_checksums,
+    Seen, go_on_contract, ledger_contract, rename_contract, store_contract, store_refuses_wrong_checksums,
 };
 use downpipe_core::testing::{FixedLogin, MemoryLedger, MemoryStore, RecordingNotifier, StoreFault};
 
@@ -27,6 +28,7 @@ async fn the_memory_store_keeps_the_rules() {
     let store = MemoryStore::new();
     store_contract(&store, "contract", async |key| store.get(key)).await;
     store_refuses_wrong_checksums(&store, "checksums", async |key| store.get(key)).await;
+    go_on_contract(&store, "go on", async |key| store.get(key)).await;
     rename_contract(&store, "renamed", async |key| {
         let metadata = store.metadata(key)?.into_iter().map(|(name, value)| (name.to_owned(), value));
         let (body, file_name) = (store.get(key)?, store.file_name(key)?);
@@ -78,6 +80,8 @@ fn new_job() -> NewJob {
         request_id: job.request_id,
         message_id: job.message_id,
         message: job.message,
+        sameness: None,
+        reuse: None,
     }
 }
 
@@ -101,7 +105,7 @@ async fn in_the_memory_ledger_the_right_to_tell_runs_out() {
     let ledger = MemoryLedger::new();
     ledger.accept(&new_job()).await.unwrap();
     assert!(ledger.claim_notice(&job_id()).await.unwrap());
-    ledger.pass(MemoryLedger::NOTICE_RIGHT - Duration::from_secs(1));
+    ledger.pass(NOTICE_RIGHT - Duration::from_secs(1));
     assert!(!ledger.claim_notice(&job_id()).await.unwrap());
     ledger.pass(Duration::from_secs(1));
     assert!(ledger.claim_notice(&job_id()).await.unwrap());
@@ -130,15 +134,12 @@ async fn the_notifier_fails_first_and_records_then() {
 #[tokio::test]
 async fn a_login_shows_neither_account_nor_password() {
     let login = Login {
-        host: "db".to_owned(),
-        port: 3306,
-        username: "reader".to_owned(),
-        password: "secret".to_owned(),
-        database: None,
+        account: Account { host: "db".to_owned(), port: 3306, username: "reader".to_owned(), database: None },
+        credential: Credential::Password("secret".to_owned()),
     };
     let source = FixedLogin::new(login.clone());
     assert_eq!(source.login(Freshness::Any).await.unwrap(), login);
     assert_eq!(source.login(Freshness::Refetched).await.unwrap(), login);
     assert_eq!(source.refetched(), 1);
-    insta::assert_snapshot!(format!("{login:?}"), @r#"Login { host: "db", port: 3306, .. }"#);
+    insta::assert_snapshot!(format!("{login:?}"), @r#"Login { account: Account { host: "db", port: 3306, .. }, credential: Password }"#);
 }

@@ -1,9 +1,11 @@
 //! Definitions: a good one with everything, and the words with which a wrong one is refused.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use downpipe_core::catalog::{Catalog, DefinitionFile};
 use downpipe_core::definition::{Definition, Limits, Retention};
+use downpipe_core::pace::Pace;
 use downpipe_core::params::{Param, ParamType, Value};
 use downpipe_format::{ColumnOptions, Compression, Format, Layout, Profile, Style, TreatAs};
 use insta::assert_snapshot;
@@ -57,6 +59,12 @@ hide = true
 rows = 1_000_000
 bytes = 2_000_000_000
 seconds = 600
+
+[pace]
+rows_per_second = 20_000
+bytes_per_second = 5_000_000
+max_threads_running = 30
+max_replica_lag = 10
 
 [access]
 requesters = ["*@example.com", "operator"]
@@ -127,6 +135,13 @@ fn a_definition_with_everything_is_read() {
         definition.layout,
         Layout::new(options.map(|(name, options)| (name.to_owned(), options)).into())
     );
+    let pace = Pace {
+        rows_per_second: NonZeroU64::new(20_000),
+        bytes_per_second: NonZeroU64::new(5_000_000),
+        max_threads_running: Some(30),
+        max_replica_lag: Some(10),
+    };
+    assert_eq!(definition.pace, pace);
     let limits = Limits { rows: Some(1_000_000), bytes: Some(2_000_000_000), seconds: Some(600) };
     assert_eq!(definition.limits, limits);
     let output = &definition.output;
@@ -134,7 +149,7 @@ fn a_definition_with_everything_is_read() {
         (output.style.clone(), output.retention),
         (Style::new(Profile::EXCEL, Format::Csv, Compression::None).unwrap(), Retention::Days30)
     );
-    assert_snapshot!(definition.sha256, @"65c2441a3fe74dcfc9d37103c14f232bf5ed043fb3372387acf98889f0edcb00");
+    assert_snapshot!(definition.sha256, @"9b5c62ca422a5f125343a4eb31804f97fc44f769a17c56e34f2391b70387666c");
 }
 
 #[test]
@@ -178,12 +193,12 @@ fn title_and_sql_must_be_there() {
 
 #[test]
 fn unknown_keys_are_refused_everywhere() {
-    assert_snapshot!(refused("query = \"x\""), @"exports/orders.toml:3: unknown field `query`, expected one of `title`, `sql`, `params`, `resume`, `columns`, `profiles`, `limits`, `access`, `output`");
+    assert_snapshot!(refused("query = \"x\""), @"exports/orders.toml:3: unknown field `query`, expected one of `title`, `sql`, `params`, `resume`, `columns`, `profiles`, `limits`, `pace`, `access`, `output`");
     assert_snapshot!(refused_param("typ = \"date\""), @"exports/orders.toml:4: unknown field `typ`, expected one of `type`, `required`, `default`, `one_of`, `label`, `max_length`");
     assert_snapshot!(refused("[params.x]\ntype = \"date\"\n[limits]\nrow = 5"), @"exports/orders.toml:6: unknown field `row`, expected one of `rows`, `bytes`, `seconds`");
     assert_snapshot!(refused("[columns.a]\nheading = \"x\""), @"exports/orders.toml:4: unknown field `heading`, expected one of `label`, `hide`, `order`, `as`, `mask`");
     assert_snapshot!(refused("[access]\nrequester = []"), @"exports/orders.toml:4: unknown field `requester`, expected `requesters`");
-    assert_snapshot!(refused_output("file = \"x\""), @"exports/orders.toml:6: unknown field `file`, expected one of `profile`, `format`, `compression`, `filename`, `retention`");
+    assert_snapshot!(refused_output("file = \"x\""), @"exports/orders.toml:6: unknown field `file`, expected one of `profile`, `format`, `compression`, `filename`, `retention`, `reuse`");
     assert_snapshot!(refused("[resume]\ncolumn = \"id\"\nstart = 0\nend = 5"), @"exports/orders.toml:6: unknown field `end`, expected `column` or `start`");
 }
 
@@ -238,6 +253,12 @@ fn choices_are_named() {
     assert_snapshot!(refused_output("filename = \".csv\""), @"exports/orders.toml:6: output.filename: expected a name, got nothing");
     assert_snapshot!(refused("[columns.a]\nas = \"date\""), @"exports/orders.toml:4: unknown variant `date`, expected one of `text`, `number`, `timestamp`");
     assert_snapshot!(refused("[limits]\nrows = 0"), @"exports/orders.toml:4: invalid value: integer `0`, expected a nonzero u64");
+    assert_snapshot!(refused("[pace]\nrows_per_second = 0"), @"exports/orders.toml:4: invalid value: integer `0`, expected a nonzero u64");
+    assert_snapshot!(refused("[pace]\nbytes_per_second = 1.5"), @"exports/orders.toml:4: invalid type: floating point `1.5`, expected a nonzero u64");
+    assert_snapshot!(refused_text("title = \"T\"\nsql = \"SELECT 1\"\n[pace]\nrows_per_second = 1\nmax_threads_running = 2"), @"exports/orders.toml:5: pace.max_threads_running: expected at least 3, because an export's own are among them, got 2");
+    assert_snapshot!(refused("[pace]\nmax_replica_lag = \"10s\""), @r#"exports/orders.toml:4: invalid type: string "10s", expected u64"#);
+    assert_snapshot!(refused("[pace]\nmax_replica_lag = -1"), @"exports/orders.toml:4: invalid value: integer `-1`, expected u64");
+    assert_snapshot!(refused("[pace]\nrows = 10"), @"exports/orders.toml:4: unknown field `rows`, expected one of `rows_per_second`, `bytes_per_second`, `max_threads_running`, `max_replica_lag`");
     assert_snapshot!(refused("[limits]\nseconds = -1"), @"exports/orders.toml:4: invalid value: integer `-1`, expected a nonzero u64");
 }
 

@@ -6,7 +6,7 @@ use downpipe_core::failure::{Next, chain, of_crash, of_export, of_last_attempt, 
 use downpipe_core::ledger::LedgerError;
 use downpipe_core::login::LoginError;
 use downpipe_core::message::Message;
-use downpipe_core::pipeline::ExportError;
+use downpipe_core::pipeline::{ExportError, NotContinuable};
 use downpipe_core::source::{SinkError, SourceError};
 use downpipe_core::store::StoreError;
 use downpipe_format::{EncodeError, LayoutError};
@@ -44,11 +44,14 @@ fn source_errors() -> Vec<SourceError> {
     };
     vec![
         SourceError::Disconnected(cause()),
+        SourceError::Untrusted(cause()),
         SourceError::LoginRefused(cause()),
         LoginError::Unavailable(cause()).into(),
         LoginError::Invalid("no password in it".to_owned()).into(),
         SourceError::QueryFailed { code: 1054, message: "Unknown column 'secret'".to_owned() },
         SourceError::TimedOut,
+        SourceError::HeldBack { key: "pace.rows_per_second", seconds: 312 },
+        SourceError::LoadUnknown { key: "pace.max_replica_lag", reason: "expected a replica" },
         SourceError::Killed,
         SourceError::Short("3 of 4 rows".to_owned()),
         SourceError::Sink(SinkError::Encode(layout.into())),
@@ -73,11 +76,53 @@ fn encode_errors() -> Vec<EncodeError> {
     ]
 }
 
-/// An error's line in the table: what comes next, the code, the words, and what an operator sees.
+/// An error's line in the table: what comes next, whether the operator is told when it has failed, the code, the words, and what
+/// an operator sees.
 fn line(error: &ExportError) -> String {
     let (next, failure) = of_export(error);
     let detail = failure.detail.unwrap_or_default();
-    format!("{next:?} {}: {} {}\n      {detail}\n", failure.code, failure.message, failure.advice)
+    let operator = if failure.for_operator { " (operator)" } else { "" };
+    format!("{next:?}{operator} {}: {} {}\n      {detail}\n", failure.code, failure.message, failure.advice)
+}
+
+/// What people are told when a run's time was up and no other can follow.
+#[test]
+fn the_table_of_ends_of_runs() {
+    use NotContinuable::{Format, Key, NoProgress, NoResume, Stalled};
+    let reasons = [NoResume, Format, Key, NoProgress, Stalled];
+    let table: String = reasons.map(|reason| line(&ExportError::RunEnded(reason))).concat();
+    assert_snapshot!(table, @r"
+    Fail timed_out: The export took longer than one run may, and it cannot be continued in another run. Ask for less at once, for example a shorter period. Or the people who run this export can make it continuable: a [resume] in its definition.
+          the run's time was up: the definition has no [resume]
+    Fail timed_out: The export took longer than one run may, and a file of this format cannot be continued in another run. Ask for csv, tsv or jsonl, and no zip, which can be continued; or for less at once.
+          the run's time was up: a file of this format can only be written in one run
+    Fail timed_out: The export took longer than one run may, and its resume column has values after which nobody can go on. Ask for less at once. The people who run this export can choose another resume column: whole numbers, decimals, dates, bytes, or texts of plain letters, digits and hyphens.
+          the run's time was up: the resume column is neither a whole number, a decimal, a date, bytes nor a plain text
+    Fail timed_out: The export took longer than one run may, and it had not written enough to be continued. Ask for less at once. The people who run this export can make its query send rows sooner: an index on the resume column, or a higher cap in its [pace].
+          the run's time was up: the run did not get as far as the end of a part of the file
+    Retry timed_out: The export took longer than one run may, and it had not written enough to be continued. Ask for less at once. The people who run this export can make its query send rows sooner: an index on the resume column, or a higher cap in its [pace].
+          the run's time was up: the run wrote no part of the file, as runs before had
+    ");
+}
+
+#[test]
+fn who_is_sent_to_the_operator_is_one_of_whom_the_operator_hears() {
+    let encode = encode_errors().into_iter().map(|error| SourceError::Sink(SinkError::Encode(error)));
+    let source = source_errors().into_iter().chain(encode).map(ExportError::from);
+    for error in source.chain(store_errors().into_iter().map(ExportError::from)) {
+        let (_, failure) = of_export(&error);
+        let sent = failure.advice.starts_with("Asking again will not help.");
+        assert_eq!(failure.for_operator, sent, "{}: {}", failure.code, failure.advice);
+    }
+    assert!(of_crash().for_operator);
+}
+
+#[test]
+fn what_an_older_ledger_says_is_for_nobody_but_the_requester() {
+    let old = r#"{"code":"storage","message":"m","advice":"a"}"#;
+    let failure: downpipe_core::job::Failure = serde_json::from_str(old).unwrap();
+    assert!(!failure.for_operator);
+    assert_eq!(serde_json::to_string(&failure).unwrap(), old);
 }
 
 #[test]
@@ -87,9 +132,9 @@ fn the_table_of_encode_errors() {
     assert_snapshot!(table, @r#"
     Fail does_not_fit: The result cannot be written in this format: row 17, column "note": xlsx takes at most 32767 characters, got 40000. Ask for another format, such as csv, which takes every value.
           row 17, column "note": xlsx takes at most 32767 characters, got 40000
-    Retry compression: The file could not be compressed. Asking again will not help. Tell the people who run this export the job number.
+    Retry (operator) compression: The file could not be compressed. Asking again will not help. Tell the people who run this export the job number.
           the file could not be compressed: no memory
-    Retry disk: The file could not be put together on the worker's disk. Asking again will not help. Tell the people who run this export the job number.
+    Retry (operator) disk: The file could not be put together on the worker's disk. Asking again will not help. Tell the people who run this export the job number.
           the file could not be put together on the local disk: broken
     Fail disk_full: The file is too large for the worker's disk, on which a workbook is put together. Ask for less at once, or for another format, such as csv.
           the file could not be put together on the local disk: no storage space
@@ -102,21 +147,27 @@ fn the_table_of_source_errors() {
     assert_snapshot!(table, @r#"
     Retry database_unavailable: The database could not be reached. Please ask for it again. If that fails too, tell the people who run this export the job number.
           the database could not be reached, or the connection to it broke: the cause
-    Retry login_refused: The database refused the login. Asking again will not help. Tell the people who run this export the job number.
+    Fail (operator) database_untrusted: The database did not prove that it is the right one. Asking again will not help. Tell the people who run this export the job number.
+          the database did not prove that it is the right one: the cause
+    Retry (operator) login_refused: The database refused the login. Asking again will not help. Tell the people who run this export the job number.
           the database refused the login: the cause
     Retry database_unavailable: The database could not be reached. Please ask for it again. If that fails too, tell the people who run this export the job number.
-          the database could not be reached, or the connection to it broke: the database secret could not be fetched: the cause
-    Retry login_refused: The database refused the login. Asking again will not help. Tell the people who run this export the job number.
-          the database refused the login: the database secret cannot be used: no password in it
-    Fail query_failed: The database could not answer the query (error 1054). Asking again will not help. Tell the people who run this export the job number.
+          the database could not be reached, or the connection to it broke: the database login could not be fetched: the cause
+    Retry (operator) login_refused: The database refused the login. Asking again will not help. Tell the people who run this export the job number.
+          the database refused the login: the database login cannot be used: no password in it
+    Fail (operator) query_failed: The database could not answer the query (error 1054). Asking again will not help. Tell the people who run this export the job number.
           Unknown column 'secret'
     Fail timed_out: The query took longer than it may. Ask for less at once, for example a shorter period.
           the query did not end in time
+    Fail timed_out: The query took longer than it may. For 312 s of that time, pace.rows_per_second held it back. Ask for less at once, for example a shorter period. Or ask the people who run this export to change pace.rows_per_second.
+          the query did not end in time; pace.rows_per_second held it back for 312 s
+    Fail (operator) definition: The export's definition does not fit its database: pace.max_replica_lag cannot be kept: expected a replica. Asking again will not help. Tell the people who run this export the job number.
+          pace.max_replica_lag cannot be kept: expected a replica
     Fail killed: The query was stopped in the database. Please ask for it again. If that fails too, tell the people who run this export the job number.
           the query was stopped in the database
     Retry short_result: The database's answer ended before its end. Please ask for it again. If that fails too, tell the people who run this export the job number.
           the result ended early: 3 of 4 rows
-    Fail definition: The export's definition does not fit its query: columns.x: the query returns no such column; it returns a, b. Asking again will not help. Tell the people who run this export the job number.
+    Fail (operator) definition: The export's definition does not fit its query: columns.x: the query returns no such column; it returns a, b. Asking again will not help. Tell the people who run this export the job number.
           columns.x: the query returns no such column; it returns a, b
     Fail too_large: The result is larger than allowed: more than 10 rows. Ask for less at once, for example a shorter period.
           more than 10 rows
@@ -124,7 +175,7 @@ fn the_table_of_source_errors() {
           more than 10 bytes
     Fail sheet_full: The result has more than the 1048575 rows that a sheet takes, and only one file may be written. Ask for less at once, for the compression "zip", which takes several sheets, or for the profile "plain".
           more than 1048575 rows, which is all that a sheet takes
-    Fail unknown_type: The query returns a column of a type that cannot be read, such as VECTOR. Asking again will not help. Its definition must convert the column: VECTOR_TO_STRING(column) for people, CAST(column AS BINARY) for the bytes.
+    Fail (operator) unknown_type: The query returns a column of a type that cannot be read, such as VECTOR. Asking again will not help. Its definition must convert the column: VECTOR_TO_STRING(column) for people, CAST(column AS BINARY) for the bytes.
           a column has a type that cannot be read: unknown column type 0xf2
     "#);
 }
@@ -137,9 +188,9 @@ fn the_table_of_store_errors() {
     assert_snapshot!(table.concat(), @"
     Retry storage: The file could not be stored. Please ask for it again. If that fails too, tell the people who run this export the job number.
           the file could not be stored: storing a part: the store could not be reached or did not answer in time: the cause
-    Fail storage: The file could not be stored. Asking again will not help. Tell the people who run this export the job number.
+    Fail (operator) storage: The file could not be stored. Asking again will not help. Tell the people who run this export the job number.
           the file could not be stored: storing a part: the store refused: the cause
-    Retry storage: The file could not be stored. Asking again will not help. Tell the people who run this export the job number.
+    Retry (operator) storage: The file could not be stored. Asking again will not help. Tell the people who run this export the job number.
           the file could not be stored: the key holds an object of job 1 already
     Retry storage: The file could not be stored. Please ask for it again. If that fails too, tell the people who run this export the job number.
           the file could not be stored: the stored object has 1 bytes, expected 2

@@ -19,6 +19,7 @@ fn failed() -> downpipe_core::job::Job {
         code: "timed_out".to_owned(),
         message: "The query took longer than it may.".to_owned(),
         advice: "Ask for less at once, for example a shorter period.".to_owned(),
+        for_operator: false,
         detail: Some("SELECT secret".to_owned()),
     });
     job
@@ -143,12 +144,57 @@ fn a_message_that_could_not_be_read_failed() {
 }
 
 #[test]
+fn the_operator_is_told_what_only_they_can_mend() {
+    let mut job = failed();
+    assert_eq!(Notice::to_operator(&job, None), None, "the person can ask for less");
+    let failure = job.failure.as_mut().unwrap();
+    failure.code = "query_failed".to_owned();
+    failure.message = "The database could not answer the query (error 1054).".to_owned();
+    failure.for_operator = true;
+    let notice = Notice::to_operator(&job, Some("https://portal.example.com")).unwrap();
+    assert_eq!((notice.export.as_str(), notice.status), ("orders", JobState::Failed));
+    assert_snapshot!(shown(&notice), @"
+    To: operator
+    Subject: Export orders failed and needs you
+
+    An export failed for a reason that whoever asked for it cannot mend. They are told so.
+
+      Export       orders
+      Asked for by alice@example.com
+      Failure      query_failed
+      Attempts     1
+
+    What happened
+      The database could not answer the query (error 1054).
+
+    Where to look
+      downpipe status 0123456789abcdef01234567    (with the database's or the store's own words)
+      the worker's log, for the job's number
+      https://portal.example.com/jobs/0123456789abcdef01234567
+
+    Job     0123456789abcdef01234567
+    ");
+    assert!(!notice.body.contains("secret"), "details may quote the data");
+    assert!(!Notice::to_operator(&job, None).unwrap().body.contains("portal"));
+    for state in [JobState::Queued, JobState::Running, JobState::Ready, JobState::Cancelled] {
+        assert_eq!(
+            Notice::to_operator(&downpipe_core::job::Job { state, ..job.clone() }, None),
+            None,
+            "{state:?}"
+        );
+    }
+    job.requested_by = "Operator".to_owned();
+    assert_eq!(Notice::to_operator(&job, None), None, "they are told as the requester");
+    assert!(Notice::of(&job, None).is_some());
+}
+
+#[test]
 fn only_an_end_is_told() {
     for (state, _) in JobState::ALL {
         let mut job = ready();
         job.failure = failed().failure;
         job.state = state;
-        let told = matches!(state, JobState::Ready | JobState::Failed);
+        let told = matches!(state, JobState::Ready | JobState::Failed | JobState::Cancelled);
         assert_eq!(Notice::of(&job, None).is_some(), told, "{state:?}");
     }
     assert_eq!(Notice::of(&job(JobState::Ready), None), None, "there is nothing to tell without a receipt");
@@ -166,9 +212,12 @@ fn numbers_and_sizes_are_for_people() {
 proptest! {
     #[test]
     fn a_subject_is_short_ascii_for_any_name(export in any::<String>(), long in "[a-z0-9_-]{0,200}", other in any::<bool>()) {
-        for mut job in [ready(), failed()] {
+        let mut broken = failed();
+        broken.failure.as_mut().unwrap().for_operator = true;
+        for (mut job, to_operator) in [(ready(), false), (failed(), false), (broken, true)] {
             job.export = if other { long.clone() } else { export.clone() };
-            let notice = Notice::of(&job, None).unwrap();
+            let notice = if to_operator { Notice::to_operator(&job, None) } else { Notice::of(&job, None) };
+            let notice = notice.unwrap();
             prop_assert!(notice.subject.len() < 100, "{}", notice.subject);
             prop_assert!(notice.subject.bytes().all(|b| (b' '..=b'~').contains(&b)), "{:?}", notice.subject);
             prop_assert!(!notice.export.is_empty());

@@ -39,7 +39,7 @@ const ROW: usize = PART / 4;
 
 impl RowSource for Measuring {
     async fn read<S: RowSink>(&self, _: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
-        sink.start(&columns())?;
+        sink.start(&columns(), ScriptedSource::AS_OF)?;
         let (memo, count) = (vec![b'x'; ROW], 24);
         for row in 1..=count {
             sink.cell(Cell::Int(1));

@@ -26,6 +26,8 @@ pub(crate) struct Bench {
     pub(crate) store: MemoryStore,
     pub(crate) progress: RecordingProgress,
     pub(crate) attempt: u32,
+    /// Whether other attempts may come.
+    pub(crate) alone: bool,
 }
 
 impl Bench {
@@ -35,7 +37,7 @@ impl Bench {
 
     pub(crate) fn of(definition: &str) -> Self {
         let (store, progress) = (MemoryStore::new(), RecordingProgress::new());
-        Self { catalog: catalog(definition), store, progress, attempt: 1 }
+        Self { catalog: catalog(definition), store, progress, attempt: 1, alone: true }
     }
 
     pub(crate) fn failing(fault: StoreFault) -> Self {
@@ -47,7 +49,9 @@ impl Bench {
         let request = accept(&self.catalog, r#"{"export":"orders"}"#).unwrap();
         let token = WriteToken { job: job_id(), attempt: self.attempt };
         let order = Order::new(&request, KEY.to_owned(), token, Instant::now() + Duration::from_secs(60));
-        export(source, &self.store, &self.progress, &order, &request).await
+        let order = if self.alone { order.in_one_run() } else { order };
+        let exported = export(source, &self.store, &self.progress, &order, &request).await;
+        exported.map(|exported| exported.into_receipt().unwrap()).map_err(|broken| broken.error)
     }
 
     pub(crate) fn file(&self) -> Vec<u8> {
@@ -111,6 +115,14 @@ async fn a_small_result_is_put_in_one_go() {
     assert_eq!((receipt.as_of, receipt.continued), (ScriptedSource::AS_OF, false));
     assert_eq!(bench.store.uploads_begun(), 0, "one request stores a small file");
     assert_eq!(bench.store.token(KEY).unwrap(), WriteToken { job: job_id(), attempt: 1 });
+}
+
+#[tokio::test]
+async fn a_query_says_which_attempt_it_is_for() {
+    let (bench, source) = (Bench { attempt: 3, ..Bench::new() }, small());
+    bench.export(&source).await.unwrap();
+    let tokens: Vec<_> = source.queries().into_iter().map(|query| query.token).collect();
+    assert_eq!(tokens, [Some(WriteToken { job: job_id(), attempt: 3 })]);
 }
 
 #[tokio::test]
@@ -218,11 +230,24 @@ async fn no_rows_make_a_file_with_a_header() {
     assert_proven(&receipt, &bench.file());
 }
 
+/// A worker died after the last thing it did, and before it could say so.
 #[tokio::test]
-async fn a_later_attempt_replaces_object_and_receipt() {
+async fn a_later_attempt_takes_what_is_finished() {
     let first = Bench::new();
-    first.export(&large()).await.unwrap();
+    let finished = first.export(&large()).await.unwrap();
     let second = Bench { store: first.store.clone(), attempt: 2, ..Bench::new() };
+    let source = small();
+    assert_eq!(second.export(&source).await.unwrap(), finished);
+    assert!(source.queries().is_empty(), "nothing is read again");
+    assert_proven(&finished, &second.file());
+}
+
+#[tokio::test]
+async fn a_later_attempt_replaces_an_object_without_a_receipt() {
+    let first = Bench { alone: false, ..Bench::failing(StoreFault::PutReceipt) };
+    first.export(&large()).await.unwrap_err();
+    assert_eq!(first.store.token(KEY).unwrap().attempt, 1, "left to whoever comes next");
+    let second = Bench { store: first.store.healed(), attempt: 2, ..Bench::new() };
     let receipt = second.export(&small()).await.unwrap();
     assert_eq!((receipt.attempt, second.store.token(KEY).unwrap().attempt), (2, 2));
     assert_proven(&receipt, &second.file());

@@ -43,6 +43,8 @@ pub(crate) fn job(state: JobState) -> Job {
         request_id: "r-1".to_owned(),
         state,
         attempt: 1,
+        tries: 1,
+        continuations: 0,
         rows: 0,
         bytes: 0,
         failure: None,
@@ -51,6 +53,9 @@ pub(crate) fn job(state: JobState) -> Job {
         started_at: Some(NOW),
         finished_at: Some(NOW),
         notified_at: None,
+        checkpoint: None,
+        owner: None,
+        sameness: None,
         message_id: "m-1".to_owned(),
         message: r#"{"export":"orders","params":{"from":"2026-01-01","limit":5}}"#.to_owned(),
     }

@@ -25,7 +25,7 @@ fn pieces(sql: &str, params: &[&str]) -> Vec<String> {
         values.join(",")
     ));
     let request = ExportRequest::accept(&message, &catalog).unwrap();
-    request.sql().into_iter().map(piece).collect()
+    request.sql(None).into_iter().map(piece).collect()
 }
 
 fn piece(piece: SqlPiece) -> String {

@@ -18,6 +18,11 @@ pub(super) struct Gzip {
 }
 
 impl Gzip {
+    /// There is a member already, which somebody else wrote.
+    pub(super) fn begun(&mut self) {
+        self.begun = true;
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.member().write_all(bytes)
     }

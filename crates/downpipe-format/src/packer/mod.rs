@@ -45,6 +45,23 @@ impl Packer {
         Self { way, files: 0, in_file: false }
     }
 
+    /// A packer for the rest of an object of which another run has taken parts. Its file has begun.
+    ///
+    /// # Panics
+    /// For a zip archive, which only the run that began it can finish.
+    #[must_use]
+    pub fn go_on(compression: Compression) -> Self {
+        let mut packer = Self::new(compression);
+        match &mut packer.way {
+            Way::None(_) => {}
+            Way::Gzip(gzip) => gzip.begun(),
+            Way::Zstd(zstd) => zstd.begun(),
+            Way::Zip(_) => panic!("a zip archive cannot be gone on with"),
+        }
+        (packer.files, packer.in_file) = (1, true);
+        packer
+    }
+
     /// Begins a file of the object. In a zip archive it has this name; nothing else keeps a name.
     ///
     /// # Errors

@@ -20,11 +20,18 @@ pub(super) struct Zstd {
     out: Vec<u8>,
     spare: Vec<u8>,
     in_frame: bool,
+    /// Whether there has been a frame, without which a file is none.
+    begun: bool,
 }
 
 impl Zstd {
+    /// There is a frame already, which somebody else wrote.
+    pub(super) fn begun(&mut self) {
+        self.begun = true;
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.in_frame = true;
+        (self.in_frame, self.begun) = (true, true);
         let mut input = InBuffer::around(bytes);
         while input.pos() < bytes.len() {
             self.step(|encoder, out| encoder.run(&mut input, out))?;
@@ -51,8 +58,7 @@ impl Zstd {
     }
 
     pub(super) fn finish(&mut self) -> io::Result<Vec<u8>> {
-        // Without a frame, a file is none.
-        self.in_frame |= self.encoder.is_none();
+        self.in_frame |= !self.begun;
         self.take_part()
     }
 

@@ -29,6 +29,8 @@ pub async fn store_contract<S: ObjectStore>(
     what_an_earlier_attempt_left_is_cleared(store, key("clear"), &fetch).await;
     a_folder_is_cleared_of_what_is_ours(store, &format!("{prefix}/folder"), &fetch).await;
     receipts_are_replaced(store, key("receipt"), &fetch).await;
+    open_uploads_are_found(store, &format!("{prefix}/open")).await;
+    a_file_is_removed_with_its_receipt(store, key("remove"), &fetch).await;
 }
 
 /// Tries that no way of storing a file takes a checksum that is not that of the bytes. Apart from the others,
@@ -273,7 +275,7 @@ pub(super) async fn in_any_order<U: Upload>(upload: &U, bodies: &[Bytes]) -> Vec
     stored
 }
 
-async fn send<U: Upload>(upload: &U, number: u32, offset: u64, body: Bytes) -> StoredPart {
+pub(super) async fn send<U: Upload>(upload: &U, number: u32, offset: u64, body: Bytes) -> StoredPart {
     let part = worked(upload.part(Part { number, offset, body }).await, "a part is sent");
     assert_eq!(part.number, number, "a part that has arrived has the number it was sent with");
     part
@@ -316,4 +318,58 @@ pub(super) fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>, rule: &
 
 pub(super) fn worked<T>(result: Result<T, StoreError>, rule: &str) -> T {
     result.unwrap_or_else(|error| panic!("expected to work: {rule}, got {}", crate::failure::chain(&error)))
+}
+
+async fn open_uploads_are_found<S: ObjectStore>(store: &S, prefix: &str) {
+    let rule = "an upload is found by its key's beginning until it is completed or aborted";
+    let far = jiff::Timestamp::MAX;
+    let found = async |begun_before, most| {
+        worked(store.open_uploads(&format!("{prefix}/"), begun_before, most).await, rule)
+    };
+    let [first, second] = ["a", "b"].map(|name| object(format!("{prefix}/{name}.csv"), name, 1));
+    let neighbour = begin(store, &object(format!("{prefix}-old/c.csv"), "c", 1)).await;
+    let uploads = [begin(store, &first).await, begin(store, &second).await];
+    let part = send(&uploads[0], 1, 0, bytes(1_000, 1)).await;
+    let mut open = found(far, 10).await;
+    open.sort_by(|a, b| a.key.cmp(&b.key));
+    let keys: Vec<&str> = open.iter().map(|upload| upload.key.as_str()).collect();
+    assert_eq!(keys, [&first.key, &second.key], "{rule}");
+    for (open, upload) in open.iter().zip(&uploads) {
+        assert!(open.is(&upload.name()), "{rule}: {open:?} is {}", upload.name());
+    }
+    assert!(!open[0].is(&uploads[1].name()), "{rule}");
+    assert_eq!(found(far, 1).await.len(), 1, "no more are listed than were asked for");
+    assert_eq!(found(jiff::Timestamp::UNIX_EPOCH, 10).await, [], "an upload that began later is left out");
+    worked(uploads[0].complete(vec![part], total(&bytes(1_000, 1))).await, rule);
+    worked(
+        store.discard(&open[1].key, &open[1].upload).await,
+        "an upload is given up by the name it is listed with",
+    );
+    assert_eq!(found(far, 10).await, [], "{rule}");
+    worked(neighbour.abort().await, rule);
+}
+
+async fn a_file_is_removed_with_its_receipt<S: ObjectStore>(
+    store: &S,
+    key: String,
+    fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>,
+) {
+    let rule = "a file whose time is over is removed with its receipt, and nothing else is";
+    let (one, other) = (object(key.clone(), "removed", 1), object(format!("{key}.other"), "kept", 1));
+    let body = bytes(1_000, 1);
+    for object in [&one, &other] {
+        worked(store.put(object, body.clone(), total(&body)).await, rule);
+    }
+    worked(store.put_receipt(&one, "{}".into()).await, rule);
+    let mut receipt = super::samples::receipt(&one.token.job, 1);
+    receipt.files.truncate(1);
+    receipt.files[0].address = store.address(&one.key);
+    for _ in 0..2 {
+        worked(store.remove(&receipt).await, rule);
+        assert_eq!(fetch(&one.key).await, None, "{rule}");
+        assert_eq!(fetch(&Receipt::key_of(&one.key)).await, None, "{rule}");
+        assert!(fetch(&other.key).await.is_some(), "{rule}");
+    }
+    receipt.files[0].address = "elsewhere://bucket/key".to_owned();
+    worked(store.remove(&receipt).await, "what another store has is nothing to do");
 }
