@@ -1,6 +1,7 @@
 //! Buckets, queues, topics and secrets of one's own.
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_sqs::types::QueueAttributeName;
 use downpipe_core::testing::contracts::Seen;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -18,7 +19,7 @@ pub async fn ministack() -> SdkConfig {
 }
 
 /// Production's settings, but for the endpoint and the credentials.
-async fn config(endpoint: &str) -> SdkConfig {
+pub async fn config(endpoint: &str) -> SdkConfig {
     let production = downpipe_aws::load_config().await;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(aws_config::Region::new("us-east-1"))
@@ -78,6 +79,28 @@ pub async fn queue(config: &SdkConfig) -> String {
     let made =
         aws_sdk_sqs::Client::new(config).create_queue().queue_name(unique("queue")).send().await.unwrap();
     made.queue_url().unwrap().to_owned()
+}
+
+/// The ARN of a queue.
+pub async fn queue_arn(config: &SdkConfig, url: &str) -> String {
+    let arn = QueueAttributeName::QueueArn;
+    let client = aws_sdk_sqs::Client::new(config);
+    let answer =
+        client.get_queue_attributes().queue_url(url).attribute_names(arn.clone()).send().await.unwrap();
+    answer.attributes().unwrap()[&arn].clone()
+}
+
+/// The messages in a queue, visible or not.
+pub async fn messages_in(config: &SdkConfig, url: &str) -> u64 {
+    let names = [
+        QueueAttributeName::ApproximateNumberOfMessages,
+        QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+    ];
+    let client = aws_sdk_sqs::Client::new(config);
+    let asked = client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.clone().into()));
+    let answer = asked.send().await.unwrap();
+    let attributes = answer.attributes().unwrap();
+    names.iter().map(|name| attributes[name].parse::<u64>().unwrap()).sum()
 }
 
 /// A topic's ARN.

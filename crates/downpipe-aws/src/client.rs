@@ -6,7 +6,14 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::operation::put_object::PutObjectError;
+use aws_sdk_s3::operation::upload_part::UploadPartError;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+
+use crate::errors::DAMAGED;
 
 /// The SDK sets no limit of its own on how long an operation may take. This one, all retries included, is well below the
 /// half hour for which MySQL waits for a reader that is held up by S3.
@@ -40,6 +47,29 @@ pub async fn load_config() -> SdkConfig {
 /// A client for S3. Local stand-ins have no host name for each bucket, so the bucket goes into the path there.
 pub(crate) fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     let local = config.endpoint_url().is_some();
-    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(local).build();
-    aws_sdk_s3::Client::from_conf(config)
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(local);
+    aws_sdk_s3::Client::from_conf(config.retry_classifier(DamagedBodies).build())
+}
+
+/// Has a body sent again that was damaged on its way, as its checksum shows. The SDK takes that for a mistake of the sender's.
+#[derive(Debug)]
+struct DamagedBodies;
+
+impl ClassifyRetry for DamagedBodies {
+    fn name(&self) -> &'static str {
+        "bodies damaged on the way"
+    }
+
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error =
+            context.output_or_error().and_then(Result::err).and_then(|error| error.as_operation_error());
+        let code = error.and_then(|error| {
+            let part = error.downcast_ref::<UploadPartError>().and_then(|error| error.code());
+            part.or_else(|| error.downcast_ref::<PutObjectError>()?.code())
+        });
+        match code {
+            Some(code) if DAMAGED.contains(&code) => RetryAction::transient_error(),
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
 }

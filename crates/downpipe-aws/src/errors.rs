@@ -7,17 +7,19 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use downpipe_core::store::StoreError;
 
-/// Codes of a refusal that is about this moment, or about bytes that were damaged on their way.
-const PASSING: [&str; 9] = [
-    "BadDigest",
+/// Codes of a refusal of bytes that were damaged on their way.
+pub(crate) const DAMAGED: [&str; 2] = ["BadDigest", "XAmzContentSHA256Mismatch"];
+
+/// Codes of a refusal that is about this moment.
+const PASSING: [&str; 8] = [
     "ConditionalRequestConflict",
     "InternalError",
+    "InvalidPart",
     "NoSuchUpload",
     "OperationAborted",
     "PreconditionFailed",
     "RequestTimeout",
     "SlowDown",
-    "XAmzContentSHA256Mismatch",
 ];
 
 /// Whether it may work another time.
@@ -26,7 +28,7 @@ pub(crate) fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespon
         SdkError::ServiceError(refusal) => {
             let status = refusal.raw().status().as_u16();
             let code = refusal.err().code().unwrap_or_default();
-            status >= 500 || status == 429 || PASSING.contains(&code)
+            status >= 500 || status == 429 || PASSING.contains(&code) || DAMAGED.contains(&code)
         }
         SdkError::ConstructionFailure(_) => false,
         _ => true,

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use downpipe_aws::S3Store;
-use downpipe_core::testing::contracts::{rename_contract, store_contract, store_refuses_wrong_checksums};
+use downpipe_core::testing::contracts::{
+    go_on_contract, rename_contract, store_contract, store_refuses_wrong_checksums,
+};
 use downpipe_tests::aws;
 
 #[tokio::test]
@@ -12,6 +14,7 @@ async fn it_keeps_the_rules_of_every_store_on_localstack() {
     let store = S3Store::new(&config, &bucket);
     store_contract(&store, "contract", async |key| aws::object(&config, &bucket, key).await).await;
     rename_contract(&store, "renamed", async |key| aws::seen(&config, &bucket, key).await).await;
+    go_on_contract(&store, "go on", async |key| aws::object(&config, &bucket, key).await).await;
     store_refuses_wrong_checksums(&store, "wrong", async |key| aws::object(&config, &bucket, key).await)
         .await;
     assert_eq!(aws::open_uploads(&config, &bucket).await, 0, "no upload stays behind");
@@ -24,6 +27,7 @@ async fn it_keeps_the_rules_of_every_store_on_ministack() {
     let store = S3Store::new(&config, &bucket);
     store_contract(&store, "contract", async |key| aws::object(&config, &bucket, key).await).await;
     rename_contract(&store, "renamed", async |key| aws::seen(&config, &bucket, key).await).await;
+    go_on_contract(&store, "go on", async |key| aws::object(&config, &bucket, key).await).await;
     assert_eq!(aws::open_uploads(&config, &bucket).await, 0, "no upload stays behind");
 }
 
@@ -100,6 +104,37 @@ mod objects {
             let tags = client.get_object_tagging().bucket(&bucket).key(&object.key).send().await.unwrap();
             let tags: Vec<_> = tags.tag_set().iter().map(|tag| (tag.key(), tag.value())).collect();
             assert_eq!(tags, [("downpipe-retention", "30d")], "{}", object.key);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_of_which_nobody_knows_is_aborted() {
+        for config in [aws::localstack().await, aws::ministack().await] {
+            let bucket = aws::bucket(&config).await;
+            let store = S3Store::new(&config, &bucket);
+            let body = Bytes::from(vec![b'x'; 1 << 20]);
+            let forgotten = object("job/a.csv");
+            store.begin(&forgotten).await.unwrap();
+            let part = Part { number: 1, offset: 0, body: body.clone() };
+            store.begin(&forgotten.staged(1)).await.unwrap().part(part.clone()).await.unwrap();
+            let beside = object("job2/a.csv");
+            let other = store.begin(&beside).await.unwrap();
+            store.clear_uploads(&object("job/b.csv")).await.unwrap();
+            assert_eq!(aws::open_uploads(&config, &bucket).await, 1, "that of another job stays");
+
+            // Another upload to the same key ends it too, and leaves alone what is in the same folder.
+            store.begin(&beside).await.unwrap();
+            let staged = store.begin(&beside.staged(1)).await.unwrap();
+            let stored = other.part(part).await.unwrap();
+            other.complete(vec![stored], total(&[&body])).await.unwrap();
+            assert_eq!(aws::open_uploads(&config, &bucket).await, 1, "that to another key stays");
+            staged.abort().await.unwrap();
+            assert_eq!(aws::open_uploads(&config, &bucket).await, 0);
+
+            // One that is given up takes along what was begun before it, as when an answer was lost.
+            store.begin(&forgotten).await.unwrap();
+            store.begin(&forgotten).await.unwrap().abort().await.unwrap();
+            assert_eq!(aws::open_uploads(&config, &bucket).await, 0);
         }
     }
 

@@ -6,19 +6,24 @@
 //! the object came to be.
 
 mod headers;
+mod open;
 mod rename;
+mod timeouts;
 mod upload;
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStreamError;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode, ChecksumType};
 use bytes::Bytes;
 use downpipe_core::receipt::Receipt;
-use downpipe_core::store::{NewObject, ObjectStore, StoreError, Total, WriteToken, is_receipt};
-
-use self::upload::S3Upload;
+use downpipe_core::store::{
+    NewObject, ObjectStore, OpenUpload, StoreError, StoredPart, Total, WriteToken, is_receipt,
+};
 
 use self::headers::{content_disposition, marks, metadata, tagging};
+use self::timeouts::Timeouts;
+use self::upload::S3Upload;
 use crate::client;
 use crate::errors::{is_absent, of_store};
 
@@ -27,6 +32,7 @@ use crate::errors::{is_absent, of_store};
 pub struct S3Store {
     client: Client,
     bucket: String,
+    timeouts: Timeouts,
 }
 
 /// What is known of an object that is there.
@@ -44,7 +50,7 @@ impl S3Store {
     /// A store in this bucket.
     #[must_use]
     pub fn new(config: &SdkConfig, bucket: impl Into<String>) -> Self {
-        Self { client: client::s3(config), bucket: bucket.into() }
+        Self { client: client::s3(config), bucket: bucket.into(), timeouts: Timeouts::of(config) }
     }
 
     async fn find(&self, key: &str) -> Result<Option<Found>, StoreError> {
@@ -78,10 +84,19 @@ impl S3Store {
         if found.token.as_ref() != Some(&object.token) {
             return Err(StoreError::Exists { holder: found.holder() });
         }
-        let Some(error) = found.mismatch(total) else { return Ok(()) };
+        let Some(mismatch) = found.mismatch(total) else { return Ok(()) };
+        if error.is_some() {
+            // Not what this worker has sent. It was taken for dead, perhaps, and whoever went on with its upload has completed it.
+            return Err(StoreError::Exists { holder: found.holder() });
+        }
         // S3 would not have taken it. Whoever did must not keep it where people look for a file that is right.
         self.delete(&object.key).await?;
-        Err(error)
+        Err(mismatch)
+    }
+
+    /// The key of an [address](ObjectStore::address) of this bucket's.
+    fn key_of<'a>(&self, address: &'a str) -> Option<&'a str> {
+        address.strip_prefix("s3://")?.strip_prefix(&self.bucket)?.strip_prefix('/')
     }
 
     /// The keys of all objects in a folder.
@@ -150,6 +165,83 @@ impl ObjectStore for S3Store {
         })
     }
 
+    async fn go_on(
+        &self,
+        object: &NewObject,
+        upload: &str,
+        parts: &[StoredPart],
+    ) -> Result<Option<S3Upload>, StoreError> {
+        let Some(upload) = S3Upload::named(self, object.clone(), upload) else { return Ok(None) };
+        let Some(there) = upload.parts().await? else { return Ok(None) };
+        let unchanged = parts.iter().all(|part| there.get(&part.number) == Some(&part.etag));
+        Ok(unchanged.then_some(upload))
+    }
+
+    async fn discard(&self, key: &str, upload: &str) -> Result<(), StoreError> {
+        match upload::id_in(upload) {
+            Some(id) => open::abort(self, key, id).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn open_uploads(
+        &self,
+        prefix: &str,
+        begun_before: jiff::Timestamp,
+        most: usize,
+    ) -> Result<Vec<OpenUpload>, StoreError> {
+        let mut open = open::list(self, prefix).await?;
+        open.retain(|upload| upload.begun < begun_before.as_second());
+        let named =
+            |upload: open::OpenUpload| OpenUpload { upload: upload::name_of(&upload.id), key: upload.key };
+        Ok(open.into_iter().take(most).map(named).collect())
+    }
+
+    async fn remove(&self, receipt: &Receipt) -> Result<(), StoreError> {
+        let keys: Vec<&str> = receipt.files.iter().filter_map(|file| self.key_of(&file.address)).collect();
+        let folder = keys.first().and_then(|key| key.rfind('/').map(|slash| &key[..=slash]));
+        for key in &keys {
+            self.delete(key).await?;
+        }
+        // Its name is not in the receipt: that of one file of several is not the others'. The folder is the job's own.
+        let beside = match folder {
+            Some(folder) => self.list(folder).await?,
+            None => Vec::new(),
+        };
+        for key in beside.iter().filter(|key| is_receipt(key)) {
+            self.delete(key).await?;
+        }
+        Ok(())
+    }
+
+    async fn find_receipt(&self, object: &NewObject) -> Result<Option<Receipt>, StoreError> {
+        let key = Receipt::key_of(&object.key);
+        let got = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+            Ok(got) => got,
+            Err(error) if is_absent(&error, "NoSuchKey") => return Ok(None),
+            Err(error) => return Err(of_store("reading the receipt", error)),
+        };
+        let ours = headers::token(got.metadata()).is_some_and(|token| object.token.covers(&token));
+        let unreadable = |error: ByteStreamError| StoreError::Unavailable {
+            operation: "reading the receipt",
+            source: Box::new(error),
+        };
+        let json = got.body.collect().await.map_err(unreadable)?.into_bytes();
+        let Some(receipt) = serde_json::from_slice::<Receipt>(&json).ok().filter(|_| ours) else {
+            return Ok(None);
+        };
+        for file in &receipt.files {
+            let Some(key) = self.key_of(&file.address) else { return Ok(None) };
+            let Some(found) = self.find(key).await? else { return Ok(None) };
+            let ours = found.token.is_some_and(|token| object.token.covers(&token));
+            let whole = found.crc64nvme.is_none_or(|checksum| checksum == file.crc64nvme);
+            if !ours || found.bytes != file.bytes || !whole {
+                return Ok(None);
+            }
+        }
+        Ok(Some(receipt).filter(|receipt| !receipt.files.is_empty()))
+    }
+
     async fn put_receipt(&self, object: &NewObject, receipt: Bytes) -> Result<(), StoreError> {
         self.client
             .put_object()
@@ -184,6 +276,14 @@ impl ObjectStore for S3Store {
             }
         }
         left.map_or(Ok(()), |holder| Err(StoreError::Exists { holder }))
+    }
+
+    async fn clear_uploads(&self, object: &NewObject) -> Result<(), StoreError> {
+        let mut aborted = Ok(());
+        for upload in open::list(self, object.folder()).await? {
+            aborted = aborted.and(open::abort(self, &upload.key, &upload.id).await);
+        }
+        aborted
     }
 
     fn address(&self, key: &str) -> String {

@@ -13,7 +13,6 @@ use downpipe_core::store::{NewObject, ObjectStore as _, StoreError, StoredPart, 
 use tokio::sync::oneshot;
 
 use super::headers::copy_source;
-use super::upload::at_leisure;
 use super::{Found, S3Store, S3Upload};
 use crate::errors::of_store;
 
@@ -105,7 +104,7 @@ async fn copy_part(
     number: u32,
     range: Option<Range<u64>>,
 ) -> Result<StoredPart, StoreError> {
-    let S3Upload { store: S3Store { client, bucket }, object: to, upload_id, .. } = upload;
+    let S3Upload { store: S3Store { client, bucket, timeouts }, object: to, upload_id, .. } = upload;
     let copied = client
         .upload_part_copy()
         .bucket(bucket)
@@ -117,7 +116,7 @@ async fn copy_part(
         .set_copy_source_if_match(source.etag.clone())
         .set_copy_source_range(range.map(|Range { start, end }| format!("bytes={start}-{}", end - 1)))
         .customize()
-        .config_override(at_leisure())
+        .config_override(timeouts.at_leisure())
         .send()
         .await
         .map_err(|error| of_store("copying the file", error))?;
