@@ -7,7 +7,7 @@ use downpipe_core::job::JobState;
 use downpipe_core::testing::RecordingNotifier;
 use downpipe_worker::handle::Outcome;
 
-use crate::bench::{Bench, ORDERS, VISIBILITY, delivery};
+use crate::bench::{ALICE, Bench, ORDERS, VISIBILITY, delivery};
 use crate::faulty_ledger::{Fault, FaultyLedger};
 use crate::parts::{FILE, Scripts, disconnected, query_failed};
 
@@ -24,7 +24,7 @@ async fn run(scripts: Scripts, call: &'static str, fault: Fault) -> (Bench<Fault
         let wait = match tokio::time::timeout(Duration::from_secs(890), bench.handle(&delivery)).await {
             Ok(Outcome::Done) => {
                 assert!(!bench.worker.ledger.is_untouched(), "{call} was never called");
-                let notices = bench.told().len();
+                let notices = bench.told().iter().filter(|(who, _)| who == ALICE).count();
                 return (bench, notices);
             }
             Ok(Outcome::RetryAfter(wait)) => wait,

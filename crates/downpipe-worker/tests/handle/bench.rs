@@ -9,8 +9,8 @@ use downpipe_core::message::Message;
 use downpipe_core::notice::Notifier;
 use downpipe_core::receipt::Receipt;
 use downpipe_core::source::RowSource;
-use downpipe_core::testing::{MemoryLedger, MemoryStore, RecordingNotifier};
-use downpipe_worker::handle::{Delivery, Outcome, Worker};
+use downpipe_core::testing::{MemoryLedger, MemoryStore, RecordingNotifier, RecordingQueue};
+use downpipe_worker::handle::{Delivery, LEASE, Outcome, Worker};
 use tokio::time::Instant;
 
 use crate::logs;
@@ -39,9 +39,15 @@ sql = "SELECT id, memo FROM secrets"
 access = { requesters = ["*@example.com"] }
 "#;
 
+const ALL_TOML: &str = r#"title = "All of it"
+sql = "SELECT id, memo FROM orders WHERE id > :after ORDER BY id"
+resume = { column = "id", start = 0 }
+output = { reuse = "10m" }
+"#;
+
 /// A worker and its surroundings.
 pub(crate) struct Bench<L = MemoryLedger, R = Scripts, N = RecordingNotifier> {
-    pub(crate) worker: Worker<L, R, MemoryStore, N>,
+    pub(crate) worker: Worker<L, R, MemoryStore, N, RecordingQueue>,
 }
 
 impl Bench {
@@ -61,13 +67,15 @@ impl<L: Ledger + Clock, R: RowSource, N: Notifier> Bench<L, R, N> {
         logs::capture();
         let file =
             |name: &str, text: &str| DefinitionFile { file: format!("{name}.toml"), text: text.to_owned() };
-        let files = [file("orders", ORDERS_TOML), file("restricted", RESTRICTED_TOML)];
+        let files = [file("orders", ORDERS_TOML), file("restricted", RESTRICTED_TOML), file("all", ALL_TOML)];
         let worker = Worker {
             catalog: Catalog::parse(&files).unwrap(),
             ledger,
             source,
             store: MemoryStore::new(),
             notifier,
+            queue: RecordingQueue::new(),
+            lease: LEASE,
             prefix: "files".to_owned(),
             portal_url: Some("https://portal.example/".to_owned()),
         };
@@ -152,6 +160,11 @@ pub(crate) fn continuation(job: &Job) -> String {
 
 pub(crate) fn retry_after(seconds: u64) -> Outcome {
     Outcome::RetryAfter(Duration::from_secs(seconds))
+}
+
+/// As they are told of what only the operator can mend.
+pub(crate) fn operator_and_alice_know(status: JobState) -> Vec<(String, JobState)> {
+    vec![("operator".to_owned(), status), (ALICE.to_owned(), status)]
 }
 
 pub(crate) fn alice_knows(status: JobState) -> Vec<(String, JobState)> {

@@ -1,10 +1,17 @@
 //! How messages end when nothing is in their way: with a file, or with a reason.
 
+use std::time::Duration;
+
 use downpipe_core::job::JobState;
-use downpipe_core::ledger::Ledger as _;
+use downpipe_core::ledger::{Cancel, Ledger as _};
+use downpipe_core::store::is_receipt;
+use downpipe_core::testing::{MemoryStore, RecordingNotifier, StoreFault};
 use downpipe_worker::handle::Outcome;
 
-use crate::bench::{ALICE, Bench, ORDERS, alice_knows, continuation, delivery, retry_after};
+use crate::bench::{
+    ALICE, Bench, ORDERS, alice_knows, continuation, delivery, operator_and_alice_know, retry_after,
+};
+use crate::faulty_ledger::{Fault, FaultyLedger};
 use crate::parts::{FILE, Scripts, disconnected, query_failed};
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +82,7 @@ async fn a_message_that_is_wrong_is_recorded_and_told_and_not_tried_again() {
     insta::assert_snapshot!(seen.join("\n"), @r#"
     operator, rejected: The request was refused: message: expected a JSON object, got "test", which is not JSON (expected ident at line 1 column 2).
     operator, rejected: The request was refused: message: expected a JSON object, got an empty body.
-    operator, rejected: The request was refused: export: expected one of orders, restricted, got "alice@example.com".
+    operator, rejected: The request was refused: export: expected one of all, orders, restricted, got "alice@example.com".
     alice@example.com, rejected: The request was refused: params.region: expected a string, got 7.
     eve@example.org, rejected: The request was refused: requested_by: expected somebody who may ask for "restricted", got eve@example.org.
     operator, rejected: The request was refused: continue: expected a job id of 24 hexadecimal digits, got "the Trondheim one".
@@ -88,7 +95,7 @@ async fn a_query_that_the_database_refuses_ends_the_job_at_once() {
     assert_eq!(bench.deliver("m-1", ORDERS).await, Outcome::Done);
     let job = bench.job().await;
     assert_eq!((job.state, job.failure.unwrap().code.as_str()), (JobState::Failed, "query_failed"));
-    assert_eq!(bench.told(), alice_knows(JobState::Failed));
+    assert_eq!(bench.told(), operator_and_alice_know(JobState::Failed));
     assert_eq!(bench.worker.store.keys(), [""; 0]);
 }
 
@@ -116,4 +123,26 @@ async fn a_continuation_of_a_queued_job_takes_it_on() {
     // The message that is still on its way back finds nothing left to do.
     assert_eq!(bench.handle(&delivery("m-1", ORDERS, 2)).await, Outcome::Done);
     assert_eq!((bench.worker.source.answered(), bench.told()), (2, alice_knows(JobState::Ready)));
+}
+
+/// The attempt that completed the file could not say so, and then nobody wanted it any more.
+#[tokio::test(start_paused = true)]
+async fn a_file_of_which_the_ledger_never_heard_does_not_outlive_its_job() {
+    let ledger = FaultyLedger::new("ready", Fault::CallLost);
+    let mut bench = Bench::of(ledger, Scripts::good(), RecordingNotifier::new());
+    let files = |store: &MemoryStore| store.keys().iter().filter(|key| !is_receipt(key)).count();
+    assert_eq!(bench.deliver("m-1", ORDERS).await, retry_after(90));
+    let store = bench.worker.store.clone();
+    let cancel = bench.worker.ledger.cancel(&bench.job().await.id).await.unwrap();
+    assert_eq!((cancel, files(&store)), (Cancel::Wanted, 1));
+    bench.pass(Duration::from_secs(90)).await;
+
+    // The requester does not wait until it can be removed.
+    bench.worker.store = store.failing(StoreFault::Clear);
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 2)).await, retry_after(270));
+    assert_eq!((bench.told(), files(&store)), (alice_knows(JobState::Cancelled), 1));
+    bench.pass(Duration::from_secs(270)).await;
+    bench.worker.store = store.clone();
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 3)).await, Outcome::Done);
+    assert_eq!((bench.told(), files(&store)), (alice_knows(JobState::Cancelled), 0));
 }

@@ -3,8 +3,9 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use downpipe_core::checkpoint::Checkpoint;
 use downpipe_core::job::{Failure, Job, JobId, NewJob};
-use downpipe_core::ledger::{Claim, Lease, Ledger, LedgerError};
+use downpipe_core::ledger::{Cancel, Claim, Due, Lease, Ledger, LedgerError, Watch};
 use downpipe_core::receipt::Receipt;
 use downpipe_core::testing::MemoryLedger;
 
@@ -66,7 +67,7 @@ impl Clock for FaultyLedger {
 }
 
 impl Ledger for FaultyLedger {
-    async fn accept(&self, job: &NewJob) -> Result<(), LedgerError> {
+    async fn accept(&self, job: &NewJob) -> Result<JobId, LedgerError> {
         self.call("accept", self.inner.accept(job)).await
     }
 
@@ -76,6 +77,18 @@ impl Ledger for FaultyLedger {
 
     async fn advance(&self, lease: &Lease, rows: u64, bytes: u64) -> Result<(), LedgerError> {
         self.call("advance", self.inner.advance(lease, rows, bytes)).await
+    }
+
+    async fn checkpoint(&self, lease: &Lease, checkpoint: &Checkpoint) -> Result<(), LedgerError> {
+        self.call("checkpoint", self.inner.checkpoint(lease, checkpoint)).await
+    }
+
+    async fn watch(&self, lease: &Lease) -> Result<Watch, LedgerError> {
+        self.call("watch", self.inner.watch(lease)).await
+    }
+
+    async fn pause(&self, lease: &Lease, checkpoint: &Checkpoint) -> Result<(), LedgerError> {
+        self.call("pause", self.inner.pause(lease, checkpoint)).await
     }
 
     async fn ready(&self, lease: &Lease, receipt: &Receipt) -> Result<(), LedgerError> {
@@ -90,6 +103,18 @@ impl Ledger for FaultyLedger {
         self.call("release", self.inner.release(lease, failure)).await
     }
 
+    async fn cancel(&self, id: &JobId) -> Result<Cancel, LedgerError> {
+        self.call("cancel", self.inner.cancel(id)).await
+    }
+
+    async fn cancelled(&self, lease: &Lease) -> Result<(), LedgerError> {
+        self.call("cancelled", self.inner.cancelled(lease)).await
+    }
+
+    async fn cleared(&self, id: &JobId) -> Result<(), LedgerError> {
+        self.call("cleared", self.inner.cleared(id)).await
+    }
+
     async fn claim_notice(&self, id: &JobId) -> Result<bool, LedgerError> {
         self.call("claim_notice", self.inner.claim_notice(id)).await
     }
@@ -102,11 +127,23 @@ impl Ledger for FaultyLedger {
         self.call("release_notice", self.inner.release_notice(id)).await
     }
 
+    async fn expire(&self, id: &JobId) -> Result<(), LedgerError> {
+        self.call("expire", self.inner.expire(id)).await
+    }
+
+    async fn touch(&self, id: &JobId) -> Result<(), LedgerError> {
+        self.call("touch", self.inner.touch(id)).await
+    }
+
     async fn find(&self, id: &JobId) -> Result<Option<Job>, LedgerError> {
         self.call("find", self.inner.find(id)).await
     }
 
     async fn latest(&self, limit: u32) -> Result<Vec<Job>, LedgerError> {
         self.inner.latest(limit).await
+    }
+
+    async fn due(&self, due: Due, limit: u32) -> Result<Vec<Job>, LedgerError> {
+        self.call("due", self.inner.due(due, limit)).await
     }
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use downpipe_core::failure;
 use downpipe_core::job::{Job, JobState};
-use downpipe_core::ledger::{Claim, Ledger as _};
+use downpipe_core::ledger::{Cancel, Claim, Lease, Ledger as _};
+use downpipe_core::store::is_receipt;
 use downpipe_core::testing::MemoryLedger;
 use downpipe_worker::handle::Outcome;
 use tokio::time::Instant;
 
-use crate::bench::{Bench, ORDERS, RUN, alice_knows, continuation, delivery, retry_after};
+use crate::bench::{Bench, ORDERS, RUN, VISIBILITY, alice_knows, continuation, delivery, retry_after};
 use crate::parts::{FILE, Scripts};
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -120,4 +122,33 @@ async fn a_message_that_comes_when_no_time_is_left_is_still_recorded() {
     let bench = Bench::new(Scripts::thinking(Duration::from_secs(1)));
     let outcome = bench.worker.handle(&delivery("m-1", ORDERS, 1), Instant::now()).await;
     assert_eq!((outcome, bench.told()), (Outcome::Done, alice_knows(JobState::Failed)));
+}
+
+/// Nobody begins a job only to hear that it is not wanted: a short one would be done before it hears.
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_worker_died_before_it_heard_that_it_is_cancelled_is_not_begun_again() {
+    let bench = Bench::new(Scripts::thinking(Duration::from_secs(30)));
+    bench.handle_and_die(&delivery("m-1", ORDERS, 1), Duration::from_secs(10)).await;
+    assert_eq!(bench.worker.ledger.cancel(&bench.job().await.id).await.unwrap(), Cancel::Wanted);
+    bench.pass(VISIBILITY).await;
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 2)).await, Outcome::Done);
+    assert_eq!((bench.job().await.state, bench.job().await.attempt), (JobState::Cancelled, 1));
+    assert_eq!((bench.told(), bench.worker.source.answered()), (alice_knows(JobState::Cancelled), 1));
+}
+
+/// Its message may be gone, and then nobody would ever look for the file again.
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_lost_its_job_takes_its_file_away_if_the_job_has_failed_meanwhile() {
+    let bench = Bench::new(Scripts::thinking(Duration::from_millis(10_500)));
+    let rival = async {
+        // Between two looks at the ledger.
+        tokio::time::sleep(Duration::from_millis(10_200)).await;
+        let job = bench.job().await;
+        take_over(&bench.worker.ledger, &job).await;
+        let lease = Lease { job: job.id, attempt: 2, duration: LEASE };
+        bench.worker.ledger.fail(&lease, &failure::of_crash()).await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(bench.deliver("m-1", ORDERS), rival);
+    assert_eq!((outcome, bench.job().await.state), (retry_after(300), JobState::Failed));
+    assert_eq!(bench.worker.store.keys().iter().filter(|key| !is_receipt(key)).count(), 0);
 }

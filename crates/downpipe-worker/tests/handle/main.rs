@@ -4,6 +4,7 @@
 
 mod accidents;
 mod bench;
+mod deliver;
 mod endings;
 mod faulty_ledger;
 mod leases;
@@ -11,3 +12,5 @@ mod logs;
 mod notices;
 mod parts;
 mod retries;
+mod runs;
+mod sweep;

@@ -8,7 +8,7 @@ use downpipe_worker::handle::Outcome;
 
 use crate::bench::{ALICE, Bench, ORDERS, VISIBILITY, alice_knows, delivery, retry_after};
 use crate::faulty_ledger::{Fault, FaultyLedger};
-use crate::parts::{DeadlyNotifier, FILE, Scripts};
+use crate::parts::{DeadlyNotifier, FILE, QUOTING, Scripts, query_failed};
 
 #[tokio::test(start_paused = true)]
 async fn a_notice_that_is_not_taken_is_sent_again_and_the_export_is_not() {
@@ -58,4 +58,33 @@ async fn the_person_is_told_though_notifier_and_ledger_fail_together() {
     bench.pass(Duration::from_secs(60)).await;
     assert_eq!(bench.handle(&delivery("m-1", ORDERS, 3)).await, Outcome::Done);
     assert_eq!(bench.told(), [(ALICE.to_owned(), JobState::Ready)]);
+}
+
+/// What only the operator can mend, they hear of in an e-mail of their own.
+#[tokio::test(start_paused = true)]
+async fn the_operator_is_told_what_the_requester_cannot_mend() {
+    let bench = Bench::new(Scripts::failing(1, query_failed));
+    assert_eq!(bench.deliver("m-1", ORDERS).await, Outcome::Done);
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 2)).await, Outcome::Done);
+    let operator = ("operator".to_owned(), JobState::Failed);
+    assert_eq!(bench.told(), [operator.clone(), (ALICE.to_owned(), JobState::Failed)]);
+    assert!(bench.worker.notifier.published().iter().all(|notice| !notice.body.contains(QUOTING)));
+
+    let bench = Bench::new(Scripts::failing(1, query_failed));
+    let own = ORDERS.replace(ALICE, "Operator");
+    assert_eq!(bench.deliver("m-1", &own).await, Outcome::Done);
+    assert_eq!(bench.told(), [operator], "once, though they are both");
+}
+
+/// Should only one of two notices be taken, the requester's is not the one that is sent again.
+#[tokio::test(start_paused = true)]
+async fn a_requester_is_told_once_though_the_operators_notice_is_not_taken() {
+    let mut bench = Bench::new(Scripts::failing(1, query_failed));
+    bench.worker.notifier = RecordingNotifier::failing_first(1);
+    assert_eq!(bench.deliver("m-1", ORDERS).await, retry_after(90));
+    assert_eq!(bench.told(), []);
+    bench.pass(Duration::from_secs(90)).await;
+    assert_eq!(bench.handle(&delivery("m-1", ORDERS, 2)).await, Outcome::Done);
+    let told: Vec<String> = bench.told().into_iter().map(|(who, _)| who).collect();
+    assert_eq!(told, ["operator", ALICE]);
 }

@@ -11,7 +11,7 @@ use downpipe_core::store::{NewObject, ObjectStore as _, Total, WriteToken};
 use downpipe_core::testing::{MemoryLedger, RecordingNotifier};
 use downpipe_worker::handle::{MAX_ATTEMPTS, MAX_RECEIVES, Outcome};
 
-use crate::bench::{Bench, ORDERS, VISIBILITY, alice_knows, delivery, retry_after};
+use crate::bench::{Bench, ORDERS, VISIBILITY, alice_knows, delivery, operator_and_alice_know, retry_after};
 use crate::parts::{FILE, Scripts, disconnected};
 
 /// Receives can run out before attempts do: some were spent while somebody else had the job, or the ledger was away. The
@@ -84,7 +84,7 @@ async fn a_job_whose_worker_died_four_times_has_crashed() {
     assert_eq!(bench.worker.store.keys(), [""; 0], "nothing is left of it");
     let job = bench.job().await;
     assert_eq!((job.state, job.failure.unwrap().code.as_str()), (JobState::Failed, "crashed"));
-    assert_eq!(bench.told(), alice_knows(JobState::Failed));
+    assert_eq!(bench.told(), operator_and_alice_know(JobState::Failed));
     assert_eq!(bench.worker.source.answered(), 4, "it was not begun a fifth time");
 }
 
