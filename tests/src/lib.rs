@@ -9,9 +9,13 @@ pub mod aws;
 pub mod database;
 pub mod deployment;
 pub mod export;
+pub mod faults;
 pub mod generate;
+pub mod inbox;
 pub mod readers;
 pub mod rows;
+pub mod site;
+pub mod tls;
 pub mod zoo;
 
 use std::sync::LazyLock;

@@ -2,9 +2,14 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use downpipe_core::job::{InvalidJobId, JobId};
+
+/// Between which a number of seconds makes sense here.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
 /// Exports from MySQL to files: now and here, or through the queue.
 #[derive(Debug, Parser)]
@@ -23,11 +28,43 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Put a request on the queue (needs DOWNPIPE_QUEUE_URL)
     Send(SendArgs),
+    /// Handle the queue's messages, as the Lambda function does, until Ctrl-C or SIGTERM (needs the environment of the function)
+    ///
+    /// Logs go to standard error. When it is told to stop it takes no more messages; those it has get the time of --grace, and
+    /// what has not ended then is left to other workers, who go on from the last checkpoint.
+    Worker(WorkerArgs),
     /// Show a job (needs the database)
     Status {
         /// The job's id
         #[arg(value_parser = job_id)]
         id: JobId,
+    },
+    /// Cancel a job that has not ended, and wait until it has (needs the database)
+    ///
+    /// With DOWNPIPE_QUEUE_URL, what a job has left that nobody works on is cleared away, and its requester told, at once; else
+    /// by the next sweep.
+    Cancel {
+        /// The job's id
+        #[arg(value_parser = job_id)]
+        id: JobId,
+    },
+    /// Do what nobody does any more, as the function does every five minutes (needs the environment of the function)
+    ///
+    /// Tells of jobs that have ended, wakes those whose message or worker is lost, removes files past their retention and uploads
+    /// left open. Logs go to standard error.
+    Sweep {
+        /// Only say what is to be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Put dead letters back on the queue (needs the database and DOWNPIPE_QUEUE_URL)
+    ///
+    /// Dead letters are messages that could not be recorded, or whose requester could not be told. Where the queue itself does
+    /// not say where they are, DOWNPIPE_DEAD_LETTER_QUEUE_URL does.
+    Redrive {
+        /// Only say which
+        #[arg(long)]
+        dry_run: bool,
     },
     /// List the latest jobs (needs the database)
     List {
@@ -48,7 +85,8 @@ pub(crate) enum Command {
     Subscribe {
         /// Their e-mail address
         email: String,
-        /// Whose notices, as `requested_by` names them; `operator` for messages that say nobody [default: EMAIL]
+        /// Whose notices, as `requested_by` names them; `operator` for messages that say nobody, and for failures that only the
+        /// operator can mend [default: EMAIL]
         #[arg(long = "as", value_name = "REQUESTER")]
         requester: Option<String>,
     },
@@ -109,6 +147,25 @@ pub(crate) struct SendArgs {
     pub(crate) request_id: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArgs {
+    /// How many messages at a time: as many exports burden the database at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) concurrency: u16,
+    /// A run's time: an export that needs longer pauses at a checkpoint if it is continuable, else it fails
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
+    pub(crate) run_seconds: Duration,
+    /// How long a job stays this worker's without a sign of life; back-offs are so many times as long
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) lease: Duration,
+    /// What messages that are being handled get when the worker is told to stop
+    #[arg(long, value_name = "SECONDS", default_value = "25", value_parser = seconds)]
+    pub(crate) grace: Duration,
+    /// End when the queue is empty and nobody has a message of it, as far as SQS counts
+    #[arg(long)]
+    pub(crate) until_empty: bool,
+}
+
 /// Where a file goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -137,6 +194,13 @@ fn job_id(text: &str) -> Result<JobId, String> {
     text.parse().map_err(|expected: InvalidJobId| format!("expected {expected}"))
 }
 
+/// Seconds, perhaps with a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let allowed = |duration: &Duration| (SHORTEST..=LONGEST).contains(duration);
+    parsed.filter(allowed).ok_or_else(|| format!("expected 0.1 to {} seconds, got {text}", LONGEST.as_secs()))
+}
+
 fn key_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or_else(|| format!("expected KEY=VALUE, got {text}"))?;
     Ok((key.to_owned(), value.to_owned()))
@@ -151,6 +215,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn seconds_may_have_a_fraction() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        for wrong in ["0", "-1", "NaN", "1e300", "a minute"] {
+            assert_eq!(seconds(wrong), Err(format!("expected 0.1 to 43200 seconds, got {wrong}")));
+        }
     }
 
     #[test]

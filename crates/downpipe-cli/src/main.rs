@@ -25,7 +25,11 @@ async fn main() -> ExitCode {
     let result = match command {
         Command::Run(args) => commands::run::run(args, json).await,
         Command::Send(args) => commands::send::send(args, json).await,
+        Command::Worker(args) => commands::worker::worker(args, json).await,
         Command::Status { id } => commands::jobs::status(&id, json).await,
+        Command::Cancel { id } => commands::cancel::cancel(&id, json).await,
+        Command::Sweep { dry_run } => commands::sweep::sweep(dry_run, json).await,
+        Command::Redrive { dry_run } => commands::redrive::redrive(dry_run, json).await,
         Command::List { limit } => commands::jobs::list(limit, json).await,
         Command::Check { name, catalog } => commands::check::check(name.as_deref(), &catalog, json).await,
         Command::Migrate => commands::migrate::migrate().await,

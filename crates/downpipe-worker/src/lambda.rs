@@ -1,42 +1,76 @@
-//! How Lambda brings messages, and how it hears what became of them.
+//! How Lambda brings messages, and how it hears what became of them; and how it says that it is time to sweep.
 
-use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use downpipe_aws::SqsQueue;
-use downpipe_core::failure::chain;
-use futures_util::FutureExt as _;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::deliver::deliver;
 use crate::handle::{Delivery, Outcome};
 use crate::services::AwsWorker;
+use crate::sweep;
+
+/// What the last thing that a sweep begins may take.
+const AFTER_SWEEP: Duration = Duration::from_secs(60);
 
 /// What Lambda calls the count of receives in a message's attributes.
 const RECEIVE_COUNT: &str = "ApproximateReceiveCount";
 
-/// How long a message stays away after a panic: longer than the lease, which nobody has given back.
-const AFTER_PANIC: Duration = Duration::from_secs(90);
+/// What Lambda brings.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Event {
+    /// Messages of the queue.
+    Messages(SqsEvent),
+    /// What somebody else wants of the function.
+    Order(Order),
+}
 
-/// Takes messages until Lambda ends the process.
+/// What the function does besides.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    /// `{"sweep":{}}`, as the template's schedule says it.
+    Sweep {},
+}
+
+/// Takes messages, and sweeps when it is told to, until Lambda ends the process.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached.
-pub async fn run(worker: &AwsWorker, queue: &SqsQueue) -> Result<(), Error> {
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+pub async fn run(worker: &AwsWorker) -> Result<(), Error> {
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| async move {
         let deadline = instant_of(event.context.deadline());
-        let mut response = SqsBatchResponse::default();
-        for message in event.payload.records {
-            let delivery = delivery(message)?;
-            if let Outcome::RetryAfter(delay) = handle_or_panic(worker, &delivery, deadline).await {
-                postpone(queue, &delivery, delay).await;
-                response.add_failure(delivery.message_id);
+        match event.payload {
+            Event::Messages(messages) => {
+                Ok(serde_json::to_value(Box::pin(handle(worker, messages, deadline)).await?)?)
+            }
+            Event::Order(Order::Sweep {}) => {
+                // What failed is logged, and the next sweep is near: Lambda is not to try again.
+                let until = (deadline - AFTER_SWEEP).min(Instant::now() + sweep::LONGEST);
+                Ok::<_, Error>(serde_json::to_value(Box::pin(worker.sweep(until, false)).await)?)
             }
         }
-        Ok::<_, Error>(response)
     }))
     .await
+}
+
+/// What must be tried again is named in the answer.
+async fn handle(
+    worker: &AwsWorker,
+    messages: SqsEvent,
+    deadline: Instant,
+) -> Result<SqsBatchResponse, Error> {
+    let mut response = SqsBatchResponse::default();
+    for message in messages.records {
+        let delivery = delivery(message)?;
+        if let Outcome::RetryAfter(_) = deliver(worker, &delivery, deadline).await {
+            response.add_failure(delivery.message_id);
+        }
+    }
+    Ok(response)
 }
 
 /// A message without an id could be neither retried nor told apart: Lambda then retries the whole batch.
@@ -51,31 +85,24 @@ fn delivery(message: SqsMessage) -> Result<Delivery, Error> {
     })
 }
 
-/// The runtime would catch a panic too, but report the whole invocation as failed, and the message would stay hidden for
-/// its whole visibility timeout.
-async fn handle_or_panic(worker: &AwsWorker, delivery: &Delivery, deadline: Instant) -> Outcome {
-    // Boxed: the state machine of a whole export is too deep for the compiler to lay out within another one.
-    match AssertUnwindSafe(Box::pin(worker.handle(delivery, deadline))).catch_unwind().await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            tracing::error!(message_id = delivery.message_id, "handling the message panicked");
-            Outcome::RetryAfter(AFTER_PANIC)
-        }
-    }
-}
-
-/// Without this the message would come back only after its whole visibility timeout, an hour and a half.
-async fn postpone(queue: &SqsQueue, delivery: &Delivery, delay: Duration) {
-    let Some(receipt_handle) = &delivery.receipt_handle else { return };
-    if let Err(error) = queue.retry_after(receipt_handle, delay).await {
-        tracing::warn!(
-            message_id = delivery.message_id,
-            error = chain(&error),
-            "the message's return could not be hastened"
-        );
-    }
-}
-
 fn instant_of(deadline: SystemTime) -> Instant {
     Instant::now() + deadline.duration_since(SystemTime::now()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_told_apart_by_their_shape() {
+        let parse = |json: &str| serde_json::from_str::<Event>(json);
+        let messages = r#"{"Records":[{"messageId":"m","body":"{\"sweep\":{}}","attributes":{"ApproximateReceiveCount":"3"}}]}"#;
+        let Ok(Event::Messages(messages)) = parse(messages) else { panic!("{messages}") };
+        let delivery = delivery(messages.records.into_iter().next().unwrap()).unwrap();
+        assert_eq!((delivery.message_id.as_str(), delivery.receive_count), ("m", 3));
+        assert!(matches!(parse(r#"{"sweep":{}}"#), Ok(Event::Order(Order::Sweep {}))));
+        for other in ["{}", r#"{"sweep":true}"#, "null", r#"{"source":"aws.events"}"#] {
+            assert!(parse(other).is_err(), "{other}");
+        }
+    }
 }

@@ -12,12 +12,15 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// Libraries stay at `warn`: what they say below that may quote SQL or addresses.
 const DEFAULT_LEVELS: &str = "warn,downpipe=info,bootstrap=info";
 
-/// Sends this process's logs, and word of its panics, to standard output. `RUST_LOG` sets the levels, as
+/// Sends this process's logs, and word of its panics, to standard output or wherever. `RUST_LOG` sets the levels, as
 /// `warn,downpipe=debug`.
-pub fn init() {
+pub fn init<W>(writer: W)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let levels = std::env::var("RUST_LOG").ok();
     // A second call finds the first one's subscriber in place, which is as good.
-    drop(subscriber(levels.as_deref(), std::io::stdout).try_init());
+    drop(subscriber(levels.as_deref(), writer).try_init());
     std::panic::set_hook(Box::new(report_panic));
 }
 

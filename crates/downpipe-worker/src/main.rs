@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use downpipe_aws::SqsQueue;
 use downpipe_core::failure::chain;
 use downpipe_worker::config::WorkerConfig;
 use downpipe_worker::{lambda, logging, services};
@@ -13,7 +12,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 // Compressing and hashing are blocking work, and have threads of their own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    logging::init();
+    logging::init(std::io::stdout);
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -27,6 +26,5 @@ async fn run() -> Result<(), Error> {
     let config = WorkerConfig::from_env()?;
     let aws = downpipe_aws::load_config().await;
     let worker = services::build(&config, &aws).await?;
-    let queue = SqsQueue::new(&aws, &config.queue_url);
-    lambda::run(&worker, &queue).await
+    lambda::run(&worker).await
 }

@@ -1,6 +1,6 @@
 //! `downpipe status` and `downpipe list`: a look into the ledger.
 
-use downpipe_aws::SecretLogin;
+use downpipe_aws::DatabaseLogin;
 use downpipe_core::job::JobId;
 use downpipe_core::ledger::Ledger as _;
 use downpipe_mysql::MySqlLedger;
@@ -26,7 +26,7 @@ pub(crate) async fn list(limit: u32, json: bool) -> Result<(), CliError> {
     print_table(&["JOB", "STATE", "EXPORT", "REQUESTED BY", "ROWS", "SIZE", "CREATED"], &rows)
 }
 
-async fn ledger() -> Result<MySqlLedger<SecretLogin>, CliError> {
+async fn ledger() -> Result<MySqlLedger<DatabaseLogin>, CliError> {
     let aws = super::aws_for_database(false).await;
     Ok(MySqlLedger::new(super::database(&aws)?))
 }

@@ -1,16 +1,20 @@
 //! The commands, one a file.
 
+pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod jobs;
 pub(crate) mod migrate;
+pub(crate) mod redrive;
 pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod subscribe;
+pub(crate) mod sweep;
+pub(crate) mod worker;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use downpipe_aws::{SdkConfig, SecretLogin};
+use downpipe_aws::{DatabaseLogin, SdkConfig};
 use downpipe_core::catalog::Catalog;
 use downpipe_core::failure::chain;
 use downpipe_core::message::{ExportMessage, OPERATOR, RawParam};
@@ -37,9 +41,10 @@ fn message(args: ExportArgs, requested_by: Option<String>, request_id: Option<St
 }
 
 /// AWS settings, if anything will use them. Looking for a region and credentials takes seconds where there are none, and a
-/// database and a folder need neither.
+/// database with a password and a folder need neither.
 async fn aws_for_database(needed_besides: bool) -> SdkConfig {
-    if needed_besides || std::env::var_os("DOWNPIPE_DATABASE_SECRET").is_some() {
+    let by_token = std::env::var_os("DOWNPIPE_DATABASE_AUTH").is_some_and(|auth| auth == "iam");
+    if needed_besides || by_token || is_set("DOWNPIPE_DATABASE_SECRET") {
         downpipe_aws::load_config().await
     } else {
         SdkConfig::builder().build()
@@ -47,9 +52,14 @@ async fn aws_for_database(needed_besides: bool) -> SdkConfig {
 }
 
 /// The database that the environment names.
-fn database(aws: &SdkConfig) -> Result<Database<SecretLogin>, CliError> {
+fn database(aws: &SdkConfig) -> Result<Database<DatabaseLogin>, CliError> {
     let config = from_env(|env| env.database())?;
-    services::database(&config, aws).map_err(|error| CliError::Usage(format!("DATABASE_URL: {error}")))
+    services::database(&config, aws).map_err(|error| CliError::Usage(chain(&error)))
+}
+
+/// Whether a variable is there and says something.
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
 /// One setting from the environment.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use downpipe_aws::S3Store;
 use downpipe_core::job::JobId;
-use downpipe_core::pipeline::{self, Order};
+use downpipe_core::pipeline::{self, Exported, Order};
 use downpipe_core::receipt::Receipt;
 use downpipe_core::request::ExportRequest;
 use downpipe_core::source::{RowSource, Stop};
@@ -87,7 +87,8 @@ async fn export<R: RowSource, S: ObjectStore>(
     job: JobId,
     key: String,
 ) -> Result<Receipt, CliError> {
-    let mut order = Order::new(request, key, WriteToken { job, attempt: 1 }, Instant::now() + LONGEST_RUN);
+    let token = WriteToken { job, attempt: 1 };
+    let mut order = Order::new(request, key, token, Instant::now() + LONGEST_RUN).in_one_run();
     let progress = ProgressLine::begin(&request.definition.name);
     let (stopper, stop) = Stop::new();
     order.query.stop = stop;
@@ -102,13 +103,14 @@ async fn export<R: RowSource, S: ObjectStore>(
         never = interrupted => match never {},
     };
     match exported {
-        Ok(receipt) => {
+        Ok(Exported::Complete(receipt)) => {
             progress.done(&receipt);
-            Ok(receipt)
+            Ok(*receipt)
         }
-        Err(error) => {
+        Ok(Exported::Paused(_)) => unreachable!("an export of one run is not continued"),
+        Err(broken) => {
             progress.clear();
-            Err(error.into())
+            Err(broken.error.into())
         }
     }
 }

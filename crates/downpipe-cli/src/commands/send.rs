@@ -3,6 +3,7 @@
 use downpipe_aws::SqsQueue;
 use downpipe_core::job::JobId;
 use downpipe_core::message::Message;
+use downpipe_core::queue::Queue as _;
 
 use crate::args::SendArgs;
 use crate::error::CliError;

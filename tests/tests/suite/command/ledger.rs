@@ -24,6 +24,7 @@ async fn failed_job(database: &TestDatabase) -> JobId {
         code: "query_failed".to_owned(),
         message: "The database could not answer the query (error 1146).".to_owned(),
         advice: "Tell somebody.".to_owned(),
+        for_operator: false,
         detail: Some("Table 'orders' doesn't exist".to_owned()),
     };
     ledger.fail(&lease, &failure).await.unwrap();

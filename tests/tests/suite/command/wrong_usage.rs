@@ -54,6 +54,9 @@ async fn what_is_missing_in_the_environment_is_named() {
         &["migrate"],
         &["send", "orders"],
         &["subscribe", "alice@example.com"],
+        &["cancel", "0123456789abcdef01234567"],
+        &["redrive"],
+        &["sweep"],
     ]
     .map(|args| format!("$ downpipe {}\n{}\n", args.join(" "), shell.run(args).refused(2)))
     .concat();
@@ -72,16 +75,27 @@ async fn what_is_missing_in_the_environment_is_named() {
 
     $ downpipe subscribe alice@example.com
     downpipe: the environment is not complete: DOWNPIPE_TOPIC_ARN: expected the ARN of an SNS topic, got nothing
+
+    $ downpipe cancel 0123456789abcdef01234567
+    downpipe: the environment is not complete: DATABASE_URL or DOWNPIPE_DATABASE_SECRET: expected one of them, got neither
+
+    $ downpipe redrive
+    downpipe: the environment is not complete: DOWNPIPE_QUEUE_URL: expected the URL of an SQS queue, got nothing
+
+    $ downpipe sweep
+    downpipe: the environment is not complete: DATABASE_URL or DOWNPIPE_DATABASE_SECRET: expected one of them, got neither; DOWNPIPE_CATALOG: expected a folder or s3://BUCKET/PREFIX, got nothing; DOWNPIPE_BUCKET: expected the name of a bucket, got nothing; DOWNPIPE_QUEUE_URL: expected the URL of an SQS queue, got nothing; DOWNPIPE_TOPIC_ARN: expected the ARN of an SNS topic, got nothing
     ");
 }
 
 #[tokio::test]
 async fn what_is_wrong_in_the_environment_is_named_without_the_password() {
-    for (url, secret) in [("postgres://u:hunter2@h/d", None), ("mysql://u:hunter2@h/d", Some("arn:secret"))] {
-        let mut shell = Shell::new().with("DATABASE_URL", url);
-        if let Some(secret) = secret {
-            shell = shell.with("DOWNPIPE_DATABASE_SECRET", secret);
-        }
+    for (url, name, value) in [
+        ("postgres://u:hunter2@h/d", "DOWNPIPE_DATABASE_AUTH", "password"),
+        ("mysql://u:hunter2@h/d", "DOWNPIPE_DATABASE_SECRET", "arn:secret"),
+        ("mysql://u:hunter2@h/d", "DOWNPIPE_DATABASE_AUTH", "iam"),
+        ("mysql://u:hunter2@h/d", "DOWNPIPE_DATABASE_CA", "ca.pem"),
+    ] {
+        let shell = Shell::new().with("DATABASE_URL", url).with(name, value);
         let stderr = shell.run(&["list"]).refused(2);
         assert!(stderr.starts_with("downpipe: ") && stderr.contains("DATABASE_URL"), "{stderr}");
         assert!(!stderr.contains("hunter2"), "{stderr}");
@@ -97,7 +111,7 @@ async fn a_definition_that_is_wrong_is_named_with_its_line() {
     let check = shell.run(&["check"]).refused(2);
     insta::assert_snapshot!(check, @"
     downpipe: the catalog has definitions that are wrong:
-    exports/broken.toml:3: unknown field `colour`, expected one of `title`, `sql`, `params`, `resume`, `columns`, `profiles`, `limits`, `access`, `output`
+    exports/broken.toml:3: unknown field `colour`, expected one of `title`, `sql`, `params`, `resume`, `columns`, `profiles`, `limits`, `pace`, `access`, `output`
     exports/large.toml:2: sql: `:x` is not declared in [params]
     ");
     assert_eq!(shell.run(&["run", "orders"]).refused(2), check);

@@ -1,0 +1,77 @@
+//! `downpipe cancel`: a job stopped, whether somebody works on it or not.
+
+use std::time::Duration;
+
+use downpipe_aws::{DatabaseLogin, SqsQueue};
+use downpipe_core::job::{Job, JobId, JobState};
+use downpipe_core::ledger::{Cancel, Ledger as _};
+use downpipe_core::message::Message;
+use downpipe_core::queue::Queue as _;
+use downpipe_mysql::MySqlLedger;
+use tokio::time::{Instant, sleep};
+
+use crate::error::CliError;
+use crate::output::print_json;
+
+/// A worker hears within a second that its job is to stop, and then removes what it has written.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often the ledger is asked meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(crate) async fn cancel(id: &JobId, json: bool) -> Result<(), CliError> {
+    let queue_url = super::is_set("DOWNPIPE_QUEUE_URL");
+    let aws = super::aws_for_database(queue_url).await;
+    let ledger = MySqlLedger::new(super::database(&aws)?);
+    let job = match ledger.cancel(id).await.map_err(CliError::failed)? {
+        Cancel::Unknown => {
+            let words =
+                format!("no job {id} in the ledger; if it is still in the queue, it cannot be cancelled yet");
+            return Err(CliError::Failed(words.into()));
+        }
+        Cancel::Ended(job) => *job,
+        Cancel::Wanted => ended(&ledger, id).await?,
+        Cancel::Done(job) => {
+            if queue_url {
+                let queue = SqsQueue::new(&aws, super::from_env(|env| env.queue_url())?);
+                let message = Message::Continue(job.id.clone()).to_json();
+                // It is cancelled, whatever comes of this. Without the message the sweep does the rest.
+                queue.send(&message).await.map_err(CliError::failed)?;
+                eprintln!("cancelled; a worker clears away what it left and tells {}", job.requested_by);
+            } else {
+                eprintln!(
+                    "cancelled; the next sweep clears away what it left and tells {} (with DOWNPIPE_QUEUE_URL, a worker does at once)",
+                    job.requested_by
+                );
+            }
+            *job
+        }
+    };
+    if job.state != JobState::Cancelled {
+        return Err(CliError::Failed(
+            format!("job {} had ended before: it is {}", job.id, job.state.as_str()).into(),
+        ));
+    }
+    if json { print_json(&job) } else { crate::output::print(&format!("{}\n", job.id)) }
+}
+
+/// Waits until the worker that has the job has stopped.
+async fn ended(ledger: &MySqlLedger<DatabaseLogin>, id: &JobId) -> Result<Job, CliError> {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        let job = ledger.find(id).await.map_err(CliError::failed)?;
+        if let Some(job) = job.filter(|job| job.state.is_terminal()) {
+            if job.state == JobState::Cancelled {
+                eprintln!("cancelled; its worker stopped within {:.1} s", began.elapsed().as_secs_f64());
+            }
+            return Ok(job);
+        }
+        sleep(LOOK).await;
+    }
+    let words = format!(
+        "job {id} is to be cancelled, but its worker has not stopped within {} s: it may have died. Whichever worker has the job next \
+         cancels it; the sweep sees to it that one does",
+        PATIENCE.as_secs()
+    );
+    Err(CliError::Failed(words.into()))
+}

@@ -1,0 +1,64 @@
+//! What a topic publishes, with its subject and attributes: a queue that is subscribed to it without a filter.
+
+use aws_config::SdkConfig;
+use serde_json::Value;
+
+use crate::aws;
+
+/// A queue that hears all that a topic says.
+#[derive(Debug)]
+pub struct Inbox {
+    config: SdkConfig,
+    queue: String,
+}
+
+/// An e-mail as the topic published it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The subject.
+    pub subject: String,
+    /// The text.
+    pub body: String,
+    /// `recipient`, `export`, `status`, `job_id`.
+    pub attributes: [String; 4],
+}
+
+impl Inbox {
+    /// An inbox of this topic.
+    pub async fn of(config: &SdkConfig, topic: &str) -> Self {
+        let queue = aws::queue(config).await;
+        let endpoint = aws::queue_arn(config, &queue).await;
+        let sns = aws_sdk_sns::Client::new(config);
+        sns.subscribe().topic_arn(topic).protocol("sqs").endpoint(endpoint).send().await.unwrap();
+        Self { config: config.clone(), queue }
+    }
+
+    /// The e-mails published so far. They are taken: a second call shows only what has come since.
+    pub async fn take(&self) -> Vec<Mail> {
+        let client = aws_sdk_sqs::Client::new(&self.config);
+        let mut mails = Vec::new();
+        loop {
+            let asked = client.receive_message().queue_url(&self.queue).max_number_of_messages(10);
+            let received = asked.send().await.unwrap();
+            if received.messages().is_empty() {
+                return mails;
+            }
+            for message in received.messages() {
+                mails.push(mail(message.body().unwrap()));
+                let handle = message.receipt_handle().unwrap();
+                client.delete_message().queue_url(&self.queue).receipt_handle(handle).send().await.unwrap();
+            }
+        }
+    }
+}
+
+fn mail(envelope: &str) -> Mail {
+    let envelope: Value = serde_json::from_str(envelope).unwrap();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let attribute = |name: &str| text(&envelope["MessageAttributes"][name]["Value"]);
+    Mail {
+        subject: text(&envelope["Subject"]),
+        body: text(&envelope["Message"]),
+        attributes: ["recipient", "export", "status", "job_id"].map(attribute),
+    }
+}
