@@ -8,12 +8,12 @@ use downpipe_aws::SecretLogin;
 use downpipe_core::job::{Job, JobState};
 use downpipe_core::ledger::Ledger as _;
 use downpipe_mysql::MySqlLedger;
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 use xtask::deploy::{DeployOptions, Deployment, Effort, deploy, package};
 
 use crate::database::TestDatabase;
+use crate::inbox::{Inbox, Mail};
 use crate::{STACK, aws, eventually, eventually_within, unique};
 
 /// A Downpipe of one's own.
@@ -26,18 +26,7 @@ pub struct Downpipe {
     /// Its bucket.
     pub bucket: String,
     deployment: Deployment,
-    inbox: String,
-}
-
-/// An e-mail as the topic published it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mail {
-    /// The subject.
-    pub subject: String,
-    /// The text.
-    pub body: String,
-    /// `recipient`, `export`, `status`, `job_id`.
-    pub attributes: [String; 4],
+    inbox: Inbox,
 }
 
 impl Downpipe {
@@ -65,7 +54,7 @@ impl Downpipe {
         });
         let deployment = deploying.await.unwrap();
         let config = aws::ministack().await;
-        let inbox = subscribe_inbox(&config, deployment.output("TopicArn").unwrap()).await;
+        let inbox = Inbox::of(&config, deployment.output("TopicArn").unwrap()).await;
         let bucket = deployment.output("BucketName").unwrap().to_owned();
         Self { config, database, bucket, deployment, inbox }
     }
@@ -108,35 +97,18 @@ impl Downpipe {
     /// Waits until nothing is in the queue, visible or not.
     pub async fn queue_is_empty(&self) {
         let url = self.output("QueueUrl");
-        eventually("an empty queue", async || (self.messages_in(url).await == 0).then_some(())).await;
+        eventually("an empty queue", async || (aws::messages_in(&self.config, url).await == 0).then_some(()))
+            .await;
     }
 
     /// The messages in the dead-letter queue.
     pub async fn dead_letters(&self) -> u64 {
-        self.messages_in(self.output("DeadLetterQueueUrl")).await
+        aws::messages_in(&self.config, self.output("DeadLetterQueueUrl")).await
     }
 
     /// The e-mails published so far. They are taken: a second call shows only what has come since.
     pub async fn mails(&self) -> Vec<Mail> {
-        let client = aws_sdk_sqs::Client::new(&self.config);
-        let mut mails = Vec::new();
-        loop {
-            let received = client
-                .receive_message()
-                .queue_url(&self.inbox)
-                .max_number_of_messages(10)
-                .send()
-                .await
-                .unwrap();
-            if received.messages().is_empty() {
-                return mails;
-            }
-            for message in received.messages() {
-                mails.push(mail(message.body().unwrap()));
-                let handle = message.receipt_handle().unwrap();
-                client.delete_message().queue_url(&self.inbox).receipt_handle(handle).send().await.unwrap();
-            }
-        }
+        self.inbox.take().await
     }
 
     /// The keys in the bucket.
@@ -151,47 +123,12 @@ impl Downpipe {
         let key = job.receipt.as_ref().unwrap().files[0].address.strip_prefix(&prefix).unwrap().to_owned();
         aws::object(&self.config, &self.bucket, &key).await.unwrap()
     }
-
-    async fn messages_in(&self, url: &str) -> u64 {
-        use aws_sdk_sqs::types::QueueAttributeName as Name;
-        let names = [Name::ApproximateNumberOfMessages, Name::ApproximateNumberOfMessagesNotVisible];
-        let client = aws_sdk_sqs::Client::new(&self.config);
-        let asked =
-            client.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.clone().into()));
-        let answer = asked.send().await.unwrap();
-        let attributes = answer.attributes().unwrap();
-        names.iter().map(|name| attributes[name].parse::<u64>().unwrap()).sum()
-    }
 }
 
 impl Drop for Downpipe {
     fn drop(&mut self) {
         // What stays behind does no harm; the test has said what it had to say.
         drop(self.deployment.delete(&STACK));
-    }
-}
-
-/// MiniStack sends no e-mail. What the topic publishes can be had with its subject and attributes in a queue.
-async fn subscribe_inbox(config: &SdkConfig, topic: &str) -> String {
-    let inbox = aws::queue(config).await;
-    let sqs = aws_sdk_sqs::Client::new(config);
-    let arn = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
-    let answer =
-        sqs.get_queue_attributes().queue_url(&inbox).attribute_names(arn.clone()).send().await.unwrap();
-    let sns = aws_sdk_sns::Client::new(config);
-    let endpoint = answer.attributes().unwrap()[&arn].clone();
-    sns.subscribe().topic_arn(topic).protocol("sqs").endpoint(endpoint).send().await.unwrap();
-    inbox
-}
-
-fn mail(envelope: &str) -> Mail {
-    let envelope: Value = serde_json::from_str(envelope).unwrap();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let attribute = |name: &str| text(&envelope["MessageAttributes"][name]["Value"]);
-    Mail {
-        subject: text(&envelope["Subject"]),
-        body: text(&envelope["Message"]),
-        attributes: ["recipient", "export", "status", "job_id"].map(attribute),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::io::Write as _;
 
-use downpipe_core::job::{Job, JobState};
+use downpipe_core::job::{Job, JobState, NewJob};
+use downpipe_core::ledger::Ledger as _;
+use downpipe_core::message::Message;
 use downpipe_core::receipt::Receipt;
 use downpipe_tests::deployment::{Downpipe, job_in_state};
 use downpipe_tests::{STACK, aws, unique};
@@ -176,10 +178,23 @@ async fn a_query_that_fails_in_mysql_leaves_nothing() {
     let failure = job.failure.unwrap();
     assert_eq!((job.state, failure.code.as_str()), (JobState::Failed, "query_failed"));
     assert!(failure.detail.unwrap().contains("BIGINT UNSIGNED value is out of range"));
-    let mail = downpipe.mails().await.remove(0);
-    assert_eq!(mail.subject, "Export broken could not be prepared");
-    assert!(mail.body.contains("The database could not answer the query (error 1690)."), "{}", mail.body);
-    assert!(!mail.body.contains("out of range"), "the database's words may quote the data: {}", mail.body);
+    let mut mails = downpipe.mails().await;
+    mails.sort_by(|a, b| a.attributes.cmp(&b.attributes));
+    let told: Vec<(&str, &str)> =
+        mails.iter().map(|mail| (mail.attributes[0].as_str(), mail.subject.as_str())).collect();
+    let [alice, operator] = [
+        ("alice@example.com", "Export broken could not be prepared"),
+        ("operator", "Export broken failed and needs you"),
+    ];
+    assert_eq!(told, [alice, operator]);
+    for mail in mails {
+        assert!(mail.body.contains("The database could not answer the query (error 1690)."), "{}", mail.body);
+        assert!(
+            !mail.body.contains("out of range"),
+            "the database's words may quote the data: {}",
+            mail.body
+        );
+    }
     assert_eq!(
         downpipe.keys().await,
         Vec::<String>::new(),
@@ -277,4 +292,34 @@ async fn a_message_chooses_profile_format_and_compression() {
     let parquet = downpipe.file(job("lake")).await;
     assert!(parquet.starts_with(b"PAR1") && parquet.ends_with(b"PAR1"));
     downpipe.queue_is_empty().await;
+}
+
+/// A job of which no message is left: the sweep finds it when the function is invoked as its schedule does it.
+#[tokio::test]
+async fn the_function_sweeps_when_its_schedule_says_so() {
+    let downpipe = Downpipe::deploy("").await;
+    let body = r#"{"export":"slow","params":{"number":1},"requested_by":"alice@example.com"}"#;
+    let new = NewJob::of(&Message::parse(body), "lost", body).unwrap();
+    downpipe.ledger().accept(&new).await.unwrap();
+    downpipe.database.execute("UPDATE downpipe_jobs SET updated_at = updated_at - INTERVAL 3 HOUR").await;
+    let answer = tempfile::NamedTempFile::new().unwrap();
+    let invoked = std::process::Command::new(STACK.aws_cli())
+        .args(["lambda", "invoke", "--function-name", downpipe.output("FunctionName")])
+        .args(["--payload", r#"{"sweep":{}}"#])
+        .arg(answer.path())
+        .envs(STACK.vars())
+        .output()
+        .unwrap();
+    assert!(invoked.status.success(), "{}", String::from_utf8_lossy(&invoked.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&std::fs::read(answer.path()).unwrap()).unwrap();
+    let found = serde_json::json!([{ "neglect": "idle", "job": new.id, "mended": "done" }]);
+    assert_eq!(
+        (&answer["findings"], &answer["not_looked_for"]),
+        (&found, &serde_json::json!([])),
+        "{answer}"
+    );
+    let job = downpipe.ended_jobs(1).await.remove(0);
+    assert_eq!((job.id, job.state), (new.id, JobState::Ready));
+    downpipe.queue_is_empty().await;
+    assert_eq!(downpipe.mails().await.len(), 1);
 }

@@ -6,14 +6,19 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use downpipe_core::definition::Retention;
-use downpipe_worker::handle::{MAX_ATTEMPTS, MAX_RECEIVES};
+use downpipe_worker::handle::{MAX_ATTEMPTS, MAX_RECEIVES, MAX_RUNS};
+use downpipe_worker::sweep::{LONGEST, UPLOAD_OPEN_FOR};
 
 const TEMPLATE: &str = include_str!("../../../infra/template.yaml");
 const CONFIG: &str = include_str!("../../../crates/downpipe-worker/src/config.rs");
 const LOGGING: &str = include_str!("../../../crates/downpipe-worker/src/logging.rs");
-const STORE: [&str; 3] = [
+const HANDLE: &str = include_str!("../../../crates/downpipe-worker/src/handle.rs");
+const LAMBDA: &str = include_str!("../../../crates/downpipe-worker/src/lambda.rs");
+const SWEEP: &str = include_str!("../../../crates/downpipe-worker/src/sweep.rs");
+const STORE: [&str; 4] = [
     include_str!("../../../crates/downpipe-aws/src/s3/mod.rs"),
     include_str!("../../../crates/downpipe-aws/src/s3/upload.rs"),
+    include_str!("../../../crates/downpipe-aws/src/s3/open.rs"),
     include_str!("../../../crates/downpipe-aws/src/s3/rename.rs"),
 ];
 const HEADERS: &str = include_str!("../../../crates/downpipe-aws/src/s3/headers.rs");
@@ -21,7 +26,7 @@ const CATALOG: [&str; 1] = [include_str!("../../../crates/downpipe-aws/src/catal
 
 /// What the operations of S3's API need, by the names that the SDK and IAM have for them.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>
-const S3_ACTIONS: [(&str, &[&str]); 11] = [
+const S3_ACTIONS: [(&str, &[&str]); 12] = [
     // Without ListBucket an absent object is a forbidden one.
     ("head_object", &["s3:GetObject", "s3:ListBucket"]),
     ("get_object", &["s3:GetObject"]),
@@ -34,6 +39,7 @@ const S3_ACTIONS: [(&str, &[&str]); 11] = [
     ("complete_multipart_upload", &["s3:PutObject"]),
     ("abort_multipart_upload", &["s3:AbortMultipartUpload"]),
     ("list_parts", &["s3:ListMultipartUploadParts"]),
+    ("list_multipart_uploads", &["s3:ListBucketMultipartUploads"]),
     ("delete_object", &["s3:DeleteObject"]),
     ("list_objects_v2", &["s3:ListBucket"]),
 ];
@@ -143,11 +149,55 @@ fn every_retention_has_its_lifecycle_rule_and_no_other_has() {
 
 #[test]
 fn abandoned_parts_outlive_the_longest_live_upload_and_not_for_ever() {
+    const DAY: u64 = 24 * 3600;
     let rules = section(&resource("Bucket"), "LifecycleConfiguration:");
-    assert!(rules.contains("AbortIncompleteMultipartUpload: {DaysAfterInitiation: 2}"), "{rules}");
-    let queue = resource("Queue");
-    let hidden = number(&queue, "VisibilityTimeout") * number(&queue, "maxReceiveCount");
-    assert!(Duration::from_secs(hidden) < Duration::from_secs(2 * 24 * 3600));
+    assert!(rules.contains("AbortIncompleteMultipartUpload: {DaysAfterInitiation: 7}"), "{rules}");
+    let runs = u64::from(MAX_RUNS) * number(&resource("Function"), "Timeout");
+    let waits = number(&resource("Queue"), "MessageRetentionPeriod");
+    assert!(runs + waits < 7 * DAY);
+    // And the sweep, which knows better, is before it.
+    assert!(UPLOAD_OPEN_FOR < Duration::from_secs(7 * DAY));
+}
+
+#[test]
+fn the_worker_and_not_lambda_ends_a_job_that_goes_on_for_ever() {
+    assert!(resource("Function").contains("RecursiveLoop: Allow"));
+    assert!(TEMPLATE.contains(&format!("MAX_RUNS, {MAX_RUNS} runs")));
+    const { assert!(MAX_RUNS > 16) };
+}
+
+#[test]
+fn the_sweep_is_asked_for_as_the_worker_understands_it_and_is_over_before_the_next() {
+    let schedule = section(&resource("Function"), "Sweep:");
+    assert!(schedule.contains("Schedule: rate(5 minutes)"), "{schedule}");
+    assert!(LONGEST < Duration::from_secs(300));
+    let input = r#"{"sweep":{}}"#;
+    assert!(schedule.contains(&format!("Input: '{input}'")), "{schedule}");
+    assert!(LAMBDA.contains(&format!("/// `{input}`, as the template's schedule says it.")));
+    let role = section(&resource("Role"), "- Sid: Queue");
+    assert!(role.contains("sqs:SendMessage"), "what is forgotten is sent again: {role}");
+}
+
+#[test]
+fn the_lines_that_alarms_count_are_lines_of_the_workers_log() {
+    let filters = format!("{}{}", resource("FailedJobs"), resource("Unrecorded"));
+    let messages: Vec<&str> =
+        filters.split("$.message = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(messages.len(), 3, "{filters}");
+    for message in messages {
+        let begins = format!("\"{}", message.trim_end_matches('*'));
+        assert!(HANDLE.contains(&begins) || SWEEP.contains(&begins), "nobody logs {message:?}");
+    }
+    for (alarm, metric) in [
+        ("FailedJobsAlarm", "MetricName: FailedJobs"),
+        ("UnrecordedAlarm", "MetricName: Unrecorded"),
+        ("ThrottlesAlarm", "MetricName: Throttles"),
+        ("DeadLettersAlarm", "MetricName: ApproximateNumberOfMessagesVisible"),
+    ] {
+        let alarm = resource(alarm);
+        assert!(alarm.contains(metric) && number(&alarm, "Threshold") == 0, "{alarm}");
+        assert!(alarm.contains("[HasAlarmTopic, [!Ref AlarmTopicArn]"), "{alarm}");
+    }
 }
 
 #[test]
@@ -164,6 +214,34 @@ fn every_variable_of_the_template_is_read_and_described() {
             code.contains(&format!("//! | `{name}` |")),
             "the table in config.rs does not describe {name}"
         );
+    }
+}
+
+/// Another user's data is no business of the worker's, and with a password it has no business with tokens.
+#[test]
+fn the_worker_may_log_in_with_a_token_as_one_user_and_only_when_told_to() {
+    let role = resource("Role");
+    let statement = section(&role, "- Sid: DatabaseUser");
+    assert!(statement.contains("Action: rds-db:connect\n"), "{statement}");
+    assert!(statement.contains("Resource: !Ref DatabaseUserArn\n"), "{statement}");
+    assert_eq!(TEMPLATE.matches("rds-db:connect").count(), 1);
+    assert!(
+        role.contains("- LogsInWithToken\n                - Sid: DatabaseUser\n"),
+        "it must be asked for"
+    );
+    assert!(TEMPLATE.contains("LogsInWithToken: !Not [!Equals [!Ref DatabaseUserArn, \"\"]]\n"));
+    for (rule, condition, other) in [
+        ("IamNeedsUser:", "!Equals [!Ref DatabaseAuth, iam]", "!Not [!Equals [!Ref DatabaseUserArn, \"\"]]"),
+        ("UserNeedsIam:", "!Not [!Equals [!Ref DatabaseUserArn, \"\"]]", "!Equals [!Ref DatabaseAuth, iam]"),
+    ] {
+        let rule = section(TEMPLATE, rule);
+        assert!(rule.contains(&format!("RuleCondition: {condition}\n")), "{rule}");
+        assert!(rule.contains(&format!("- Assert: {other}\n")), "{rule}");
+    }
+    let auth = section(TEMPLATE, "DatabaseAuth:");
+    assert!(auth.contains("AllowedValues: [password, iam]"), "{auth}");
+    for choice in ["password", "iam"] {
+        assert!(CONFIG.contains(&format!("\"{choice}\"")), "{choice} is not read");
     }
 }
 
@@ -186,7 +264,8 @@ fn the_worker_may_do_to_its_bucket_what_its_store_does_and_nothing_else() {
     let role = resource("Role");
     let objects = section(&role, "- Sid: Objects");
     let list = section(&role, "- Sid: ListAndTellAbsentFromForbidden");
-    let statements = format!("{objects}{list}");
+    let uploads = section(&role, "- Sid: ListUploads");
+    let statements = format!("{objects}{list}{uploads}");
     assert_eq!(allowed(&statements), needed(&STORE));
     assert!(objects.contains("Resource: !Sub ${Bucket.Arn}/${Prefix}/*"), "{objects}");
 }
