@@ -1,17 +1,22 @@
 //! `downpipe` as a person runs it: a process with arguments, an environment, two streams and an exit status.
 
+mod cancel;
 mod catalog;
+mod faults;
 mod ledger;
 mod queue_and_topic;
+mod redrive;
 mod run;
+mod sweep;
+mod worker;
 mod wrong_usage;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 
-use downpipe_tests::STACK;
 use downpipe_tests::database::TestDatabase;
+use downpipe_tests::{STACK, site};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -90,20 +95,8 @@ impl Shell {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(downpipe());
-        STACK.apply_to(&mut command);
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("DOWNPIPE_"))
-        {
-            command.env_remove(name);
-        }
-        command
-            .env_remove("DATABASE_URL")
-            .env("AWS_ENDPOINT_URL", &STACK.localstack_endpoint_url)
-            .envs(&self.variables)
-            .current_dir(self.folder.path())
-            .args(args)
-            .stdin(Stdio::null());
+        let mut command = site::downpipe(&STACK.localstack_endpoint_url);
+        command.envs(&self.variables).current_dir(self.folder.path()).args(args);
         command
     }
 
@@ -144,17 +137,6 @@ impl Ran {
         assert_eq!((self.code, self.stdout.as_str()), (Some(code), ""), "{}", self.stderr);
         self.stderr
     }
-}
-
-/// The program under test.
-fn downpipe() -> PathBuf {
-    let folder = std::env::var_os("DOWNPIPE_TEST_BIN_DIR").map(PathBuf::from).or_else(|| {
-        std::env::var_os("DOWNPIPE_TEST_BOOTSTRAP")
-            .and_then(|path| Some(Path::new(&path).parent()?.to_owned()))
-    });
-    let program = folder.expect("cargo xtask test builds the command and says where it is").join("downpipe");
-    assert!(program.is_file(), "{} is missing: run the tests with cargo xtask test", program.display());
-    program
 }
 
 async fn orders() -> TestDatabase {

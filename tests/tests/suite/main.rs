@@ -7,11 +7,15 @@
 mod aws_services;
 mod command;
 mod end_to_end;
+mod faults;
 mod fidelity;
 mod infra;
 mod mariadb;
 mod mysql_ledger;
+mod mysql_pace;
+mod mysql_resume;
 mod mysql_rows;
 mod mysql_source;
+mod mysql_tls;
 mod readers;
 mod s3_store;
