@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::{
     bench::{self, BenchOptions, Measurement},
+    faults::{self, FaultsOptions},
     fuzz::{self, FuzzOptions},
     stack::{self, Paths, Purpose},
     test::{self, TestOptions},
@@ -51,6 +52,8 @@ enum Command {
         #[command(flatten)]
         options: BenchOptions,
     },
+    /// Every fault, injected into an export on real parts, and what came of it
+    Faults(FaultsOptions),
     /// The zip for Lambda: the worker, optimised, and the definitions in exports/
     Package,
     /// MySQL and local AWS, for the tests and the demo
@@ -91,6 +94,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Lint => xtask::lint::run(),
         Command::Fuzz { target, seconds } => fuzz::run(FuzzOptions { target: target.as_deref(), seconds }),
         Command::Bench { measurement, options } => bench::run(measurement, &options),
+        Command::Faults(options) => faults::run(&options),
         Command::Package => xtask::release::run().map(|()| true),
         Command::Stack(command) => run_stack(&command),
     }

@@ -100,6 +100,11 @@ impl Lab {
         Ok(command)
     }
 
+    /// The command `downpipe`.
+    pub(super) fn command(&self) -> Command {
+        Command::new(&self.downpipe)
+    }
+
     /// What Downpipe is told of the database.
     pub(super) fn database_url(&self, tls: bool) -> String {
         format!("{}?ssl-mode={}", self.server.url(), if tls { "REQUIRED" } else { "DISABLED" })

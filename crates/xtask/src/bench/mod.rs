@@ -4,6 +4,7 @@
 //! from everything that was ever measured; so one of them can be measured again alone.
 
 mod budget;
+mod checkpoints;
 mod contender;
 mod formats;
 mod growth;
@@ -40,6 +41,8 @@ pub enum Measurement {
     Growth,
     /// The peak of memory: many rows, slow S3, large cells, every format
     Memory,
+    /// What it costs that an export can be gone on with
+    Checkpoints,
     /// The Lambda's program: its start, and a small export after it
     Start,
     /// Instructions of the inner loops, a row at a time, beside the committed baseline; needs no quiet machine
@@ -85,6 +88,7 @@ pub fn run(measurement: Option<Measurement>, options: &BenchOptions) -> Result<b
         Some(Measurement::Formats) => Some("formats"),
         Some(Measurement::Growth) => Some("growth"),
         Some(Measurement::Memory) => Some("memory"),
+        Some(Measurement::Checkpoints) => Some("checkpoints"),
         Some(Measurement::Start) => Some("start"),
     };
     if measurement != Some(Measurement::Report) {
@@ -100,6 +104,9 @@ pub fn run(measurement: Option<Measurement>, options: &BenchOptions) -> Result<b
         }
         if is_wanted(Measurement::Memory) {
             memory::run(&lab)?;
+        }
+        if is_wanted(Measurement::Checkpoints) {
+            checkpoints::run(&lab, *rounds)?;
         }
         if is_wanted(Measurement::Start) {
             start::run(&lab)?;

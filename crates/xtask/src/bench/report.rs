@@ -5,22 +5,22 @@
 use std::{fmt::Write as _, fs};
 
 use anyhow::{Context, Result};
-use unicode_width::UnicodeWidthStr as _;
 
 use super::{
     budget::{self, Verdict},
-    formats, growth, memory, peers,
+    checkpoints, formats, growth, memory, peers,
     results::{Machine, Results, Sample},
     start,
 };
-use crate::{number::grouped, workspace};
+pub(super) use crate::document::Table;
+use crate::{document::replaced, number::grouped, workspace};
 
 const DOCUMENT: &str = "docs/performance.md";
 const PLOTS: &str = "docs/performance";
 
 /// Those who have something to say, in the document's order.
-const REPORTERS: [fn() -> Result<Option<Report>>; 5] =
-    [peers::report, formats::report, growth::report, memory::report, start::report];
+const REPORTERS: [fn() -> Result<Option<Report>>; 6] =
+    [peers::report, formats::report, growth::report, memory::report, checkpoints::report, start::report];
 
 /// What one measurement says.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub(super) fn write(wanted: Option<&str>) -> Result<()> {
             println!("{}", report.shown());
         }
         for (place, text) in &report.sections {
-            document = replaced(&document, place, text)?;
+            document = replaced(DOCUMENT, &document, place, text)?;
         }
         for (name, svg) in &report.plots {
             fs::write(plots.join(name), svg).with_context(|| format!("cannot write {name}"))?;
@@ -99,20 +99,8 @@ pub(super) fn write(wanted: Option<&str>) -> Result<()> {
     }
     let table = budget::table(&verdicts);
     println!("\n{}", budget::lines(&verdicts));
-    document = replaced(&document, "budget", &table.to_markdown())?;
+    document = replaced(DOCUMENT, &document, "budget", &table.to_markdown())?;
     fs::write(&path, document).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// The document with another text at one of its places.
-fn replaced(document: &str, place: &str, text: &str) -> Result<String> {
-    let [begin, end] = ["begin", "end"].map(|mark| format!("<!-- {mark}: {place} -->"));
-    let found = document.split_once(&begin).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(&end)?;
-        Some((before, after))
-    });
-    let (before, after) =
-        found.with_context(|| format!("{DOCUMENT}: expected {begin} and {end}, got no such place"))?;
-    Ok(format!("{before}{begin}\n\n{}\n\n{end}{after}", text.trim()))
 }
 
 /// What the programs cost that ran on a query, beside one of them.
@@ -151,62 +139,9 @@ pub(super) fn not_there(results: &Results, query: &str) -> String {
     if lines.is_empty() { lines } else { format!("\nNot measured:\n\n{lines}") }
 }
 
-/// Rows of cells below a header. The first column is text, the others mostly figures.
-#[derive(Debug)]
-pub(super) struct Table {
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    pub(super) fn new<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Self {
-        Self { rows: vec![header.map(str::to_owned).to_vec()] }
-    }
-
-    pub(super) fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
-        self.rows.push(cells.to_vec());
-    }
-
-    pub(super) fn to_markdown(&self) -> String {
-        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        let [header, rows @ ..] = &self.rows[..] else { return String::new() };
-        let rule: String = header.iter().skip(1).map(|_| "---|").collect();
-        format!("{}|---|{rule}\n{}", line(header), rows.iter().map(|row| line(row)).collect::<String>())
-    }
-}
-
-impl std::fmt::Display for Table {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let width = |column: usize| self.rows.iter().map(move |row| row[column].width()).max().unwrap_or(0);
-        for row in &self.rows {
-            let cells = row.iter().enumerate();
-            let padded = cells.map(|(at, cell)| format!("{cell}{}", " ".repeat(width(at) - cell.width())));
-            writeln!(f, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::results::tests::results, *};
-
-    #[test]
-    fn a_place_is_written_anew_and_the_words_around_it_stay() {
-        let document = "# A\n\n<!-- begin: x -->\nold\n<!-- end: x -->\n\nwords\n";
-        let new = replaced(document, "x", "| new |\n").unwrap();
-        assert_eq!(new, "# A\n\n<!-- begin: x -->\n\n| new |\n\n<!-- end: x -->\n\nwords\n");
-        assert_eq!(replaced(&new, "x", "| new |\n").unwrap(), new);
-        let error = replaced(document, "y", "").unwrap_err().to_string();
-        assert!(error.contains("expected <!-- begin: y --> and <!-- end: y -->"), "{error}");
-    }
-
-    #[test]
-    fn a_table_is_read_by_people_and_by_markdown() {
-        let mut table = Table::new(["who", "s"]);
-        table.row(["山".into(), "1".into()]);
-        assert_eq!(table.to_string(), "who  s\n山   1\n");
-        assert_eq!(table.to_markdown(), "| who | s |\n|---|---|\n| 山 | 1 |\n");
-    }
 
     #[test]
     fn costs_are_medians_and_ratios_those_of_rounds() {
