@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use downpipe_aws::{DatabaseLogin, SqsQueue};
+use downpipe_core::failure::chain;
 use downpipe_core::job::{Job, JobId, JobState};
 use downpipe_core::ledger::{Cancel, Ledger as _};
 use downpipe_core::message::Message;
 use downpipe_core::queue::Queue as _;
-use downpipe_mysql::MySqlLedger;
+use downpipe_mysql::{Database, MySqlLedger, kill_queries};
 use tokio::time::{Instant, sleep};
 
 use crate::error::CliError;
@@ -30,8 +31,15 @@ pub(crate) async fn cancel(id: &JobId, json: bool) -> Result<(), CliError> {
             return Err(CliError::Failed(words.into()));
         }
         Cancel::Ended(job) => *job,
-        Cancel::Wanted => ended(&ledger, id).await?,
+        Cancel::Wanted => match ended(&ledger, id).await? {
+            Some(job) => job,
+            None => {
+                kill_left(&super::database(&aws)?, id).await;
+                return Err(CliError::Failed(not_stopped(id).into()));
+            }
+        },
         Cancel::Done(job) => {
+            kill_left(&super::database(&aws)?, &job.id).await;
             if queue_url {
                 let queue = SqsQueue::new(&aws, super::from_env(|env| env.queue_url())?);
                 let message = Message::Continue(job.id.clone()).to_json();
@@ -56,7 +64,7 @@ pub(crate) async fn cancel(id: &JobId, json: bool) -> Result<(), CliError> {
 }
 
 /// Waits until the worker that has the job has stopped.
-async fn ended(ledger: &MySqlLedger<DatabaseLogin>, id: &JobId) -> Result<Job, CliError> {
+async fn ended(ledger: &MySqlLedger<DatabaseLogin>, id: &JobId) -> Result<Option<Job>, CliError> {
     let began = Instant::now();
     while began.elapsed() < PATIENCE {
         let job = ledger.find(id).await.map_err(CliError::failed)?;
@@ -64,14 +72,26 @@ async fn ended(ledger: &MySqlLedger<DatabaseLogin>, id: &JobId) -> Result<Job, C
             if job.state == JobState::Cancelled {
                 eprintln!("cancelled; its worker stopped within {:.1} s", began.elapsed().as_secs_f64());
             }
-            return Ok(job);
+            return Ok(Some(job));
         }
         sleep(LOOK).await;
     }
-    let words = format!(
+    Ok(None)
+}
+
+/// Ends queries of workers that have died: nobody else would before their time is up, or the job is begun again.
+async fn kill_left(database: &Database<DatabaseLogin>, id: &JobId) {
+    match kill_queries(database, id).await {
+        Ok(0) => {}
+        Ok(queries) => eprintln!("{queries} of its queries were still running, and have been killed"),
+        Err(error) => eprintln!("its queries could not be looked for: {}", chain(&error)),
+    }
+}
+
+fn not_stopped(id: &JobId) -> String {
+    format!(
         "job {id} is to be cancelled, but its worker has not stopped within {} s: it may have died. Whichever worker has the job next \
          cancels it; the sweep sees to it that one does",
         PATIENCE.as_secs()
-    );
-    Err(CliError::Failed(words.into()))
+    )
 }

@@ -131,3 +131,21 @@ async fn a_job_whose_worker_died_is_cancelled_by_the_next() {
     assert!(cancelling.wait().unwrap().success());
     assert_eq!((site.open_uploads().await, site.keys().await.len()), (0, 0));
 }
+
+/// A query that sends nothing does not notice that its worker has died, and would go on until its time is up.
+#[tokio::test]
+async fn the_query_of_a_worker_that_died_is_killed() {
+    let silent = r#"title = "Silent"
+sql = "SELECT COUNT(*) FROM numbers AS a, numbers AS b, numbers AS c WHERE SHA2(CONCAT(a.id, b.id, c.id), 256) = ''"
+"#;
+    let site = Site::new(NUMBERS, &[("silent", silent)]).await;
+    let id = site.send(r#"{"export":"silent","requested_by":"alice@example.com"}"#).await;
+    let mut worker = site.worker(&[]);
+    eventually("the query runs", async || (site.running(id.as_str()).await.len() == 1).then_some(())).await;
+    worker.kill();
+    let (code, said) = cancel(&site, &id);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("1 of its queries were still running, and have been killed"), "{said}");
+    assert!(said.contains("its worker has not stopped within 10 s: it may have died"), "{said}");
+    eventually("no query", async || site.running(id.as_str()).await.is_empty().then_some(())).await;
+}
