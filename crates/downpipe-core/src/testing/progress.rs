@@ -42,15 +42,17 @@ impl RecordingProgress {
 
 impl Progress for RecordingProgress {
     async fn advanced(&self, rows: u64, bytes: u64) -> Result<(), LedgerError> {
-        let mut heard = lock(&self.heard);
+        self.confirmed().await?;
+        lock(&self.heard).push((rows, bytes));
+        Ok(())
+    }
+
+    async fn confirmed(&self) -> Result<(), LedgerError> {
         match &self.lease {
-            Some(lost) if heard.len() >= lost.after => {
-                Err(LedgerError::LeaseLost { job: lost.job.clone(), attempt: lost.attempt })
+            Some(LostLease { job, attempt, after }) if lock(&self.heard).len() >= *after => {
+                Err(LedgerError::LeaseLost { job: job.clone(), attempt: *attempt })
             }
-            _ => {
-                heard.push((rows, bytes));
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 }

@@ -354,6 +354,31 @@ async fn a_run_without_progress_is_tried_again_when_others_had_some() {
     );
 }
 
+/// It stood still between taking the job and looking at what was left, and somebody else has had the job since.
+#[tokio::test]
+async fn who_was_taken_for_dead_removes_nothing() {
+    let mut table = Table::new(10, 5 << 20);
+    table.rows_a_run = 5;
+    let store = MemoryStore::new();
+    let Exported::Paused(left) = run(&resumable(""), &store, &table, 1, None).await.unwrap() else {
+        panic!()
+    };
+    let mut unusable = *left;
+    unusable.definition_sha256 = "another".to_owned();
+    let catalog = catalog(&resumable(""));
+    let request = accept(&catalog, r#"{"export":"orders"}"#).unwrap();
+    let token = WriteToken { job: job_id(), attempt: 2 };
+    let order = Order::new(&request, KEY.to_owned(), token, Instant::now() + Duration::from_secs(60));
+    let progress = RecordingProgress::losing_lease(job_id(), 2, 0);
+    let exported = export(&table, &store, &progress, &order.go_on(Some(unusable)), &request).await;
+    let Err(Broken { error: ExportError::Source(SourceError::Sink(SinkError::Ledger(_))), .. }) = exported
+    else {
+        panic!("{exported:?}")
+    };
+    assert_eq!(store.open_uploads(), 1, "its successor may be going on with it");
+    assert_eq!(table.read_after().len(), 1, "and it reads nothing");
+}
+
 /// The same rows for a definition that names no key.
 struct Unkeyed(Table);
 
