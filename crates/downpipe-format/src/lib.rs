@@ -1,44 +1,24 @@
-//! Rows become bytes.
+//! Turns rows into the bytes of files.
 //!
-//! What lives here: the neutral form of a value ([`Cell`]), what is known of a result's columns ([`Column`]) and wanted of them
-//! ([`Layout`]), the [profiles](Profile), the [formats](Format) behind one port ([`Encoder`]), and the
-//! [compressions](Packer). What does not: the network, async, SQL drivers, clouds. An encoder takes cells and gives bytes, so
-//! everything here can be tested without a server.
+//! - A [`Cell`] is a value, a [`Column`] describes all values in its place, and a [`Layout`] has the definition's options.
+//! - [`RowEncoder`] applies the layout and the time zone to a row, and begins the next file when a sheet is full.
+//! - The [`Encoder`] of its [`Format`] writes the row, as the [`Profile`] says.
+//! - [`Packer`] compresses the bytes.
 //!
-//! The way of a row: [`RowEncoder`] (order, masks, time zone, the next file when a sheet is full), the [`Encoder`] of its format,
-//! [`Packer`].
+//! An encoder takes cells and returns bytes, so everything here is tested without a server. There is no network, no async, no SQL
+//! driver and no cloud.
 
 mod buffer;
-mod cell;
-mod changes;
-mod charset;
-mod column;
-mod csv;
-mod encoder;
-mod format;
-mod guard;
-mod jsonl;
-mod layout;
-mod load_data;
-mod mask;
-mod number;
-mod packer;
-mod parquet;
-mod profile;
-mod rows;
-mod value;
-mod xlsx;
-mod zone;
+mod encode;
+mod model;
+mod pack;
+mod text;
 
-pub use cell::{Cell, Date, Time};
-pub use changes::{Changes, ColumnChanges};
-pub use charset::Charset;
-pub use column::{Column, ColumnKind};
-pub use encoder::{EncodeError, Encoder};
-pub use format::{Compression, Format, Style};
-pub use layout::{ColumnOptions, FileColumn, Layout, LayoutError, TreatAs, same_name};
-pub use load_data::LOAD_DATA_SESSION;
-pub use mask::Mask;
-pub use packer::Packer;
-pub use profile::{LineEnd, Profile, Quoting, UnknownName};
-pub use rows::{FullFile, RowEncoder};
+pub use encode::{EncodeError, Encoder, FinishedFile, LOAD_DATA_SESSION, RowEncoder};
+pub use model::{
+    Cell, Changes, Charset, Column, ColumnChanges, ColumnKind, ColumnOptions, Compression, Date, DecimalType,
+    FileColumn, Format, InvalidDecimalType, Layout, LayoutError, LineEnd, Mask, MaskKey, Profile, Quoting,
+    Style, Time, TreatAs, UnknownName, same_name,
+};
+pub use pack::Packer;
+pub use text::{fixed_offset, zone_name};

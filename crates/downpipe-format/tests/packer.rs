@@ -1,4 +1,4 @@
-//! What was packed can be unpacked, by decoders that are not ours.
+//! Unpacks what was packed, with other decoders.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
 
 use std::io::{Cursor, Read as _};
@@ -8,14 +8,14 @@ use flate2::read::{GzDecoder, MultiGzDecoder};
 use proptest::prelude::*;
 use zip::{CompressionMethod, ZipArchive};
 
-/// What may happen to a packer within a file.
+/// A call of a packer within a file.
 #[derive(Debug, Clone)]
 enum Step {
     Push(Vec<u8>),
     TakePart,
 }
 
-/// Packs files, each by its name and steps, and returns the parts of the object. The last one is what `finish` gave.
+/// Packs files, each by its name and steps. Returns the parts of the object, the last of which is that of `finish`.
 fn pack(compression: Compression, files: &[(&str, Vec<Step>)]) -> Vec<Vec<u8>> {
     let mut packer = Packer::new(compression);
     let mut parts = Vec::new();
@@ -40,7 +40,7 @@ fn pack(compression: Compression, files: &[(&str, Vec<Step>)]) -> Vec<Vec<u8>> {
     parts
 }
 
-/// What was pushed, by the parts it was pushed for.
+/// Returns the pushed bytes of each part.
 fn pushed(steps: &[Step]) -> Vec<Vec<u8>> {
     let mut parts = vec![Vec::new()];
     for step in steps {
@@ -62,7 +62,7 @@ fn unzstd(bytes: &[u8]) -> Vec<u8> {
     zstd::decode_all(bytes).unwrap()
 }
 
-/// The files of an archive. The reader checks lengths and checksums.
+/// Unpacks the files of an archive. The reader checks lengths and checksums.
 fn unzip(bytes: Vec<u8>) -> Vec<(String, Vec<u8>)> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).unwrap();
     (0..archive.len())
@@ -78,7 +78,7 @@ fn unzip(bytes: Vec<u8>) -> Vec<(String, Vec<u8>)> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => prop::collection::vec(any::<u8>(), 0..200).prop_map(Step::Push),
-        // More than a block of Zstandard and the window of Deflate, compressible.
+        // Compressible, and more than a block of Zstandard and the window of Deflate.
         1 => (any::<u8>(), 0..300_000usize).prop_map(|(seed, len)| Step::Push(rows(seed, len))),
         2 => Just(Step::TakePart),
     ]
@@ -88,7 +88,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 0..8)
 }
 
-/// About `len` bytes that look like CSV.
+/// Returns about `len` bytes that look like CSV.
 fn rows(seed: u8, len: usize) -> Vec<u8> {
     let mut rows = Vec::with_capacity(len + 64);
     for row in 0_u64.. {
@@ -105,32 +105,32 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn without_compression_parts_are_what_was_pushed(steps in steps()) {
+    fn parts_without_compression_equal_the_pushed_bytes(steps in steps()) {
         prop_assert_eq!(pack(Compression::None, &[("a.csv", steps.clone())]), pushed(&steps));
     }
 
     #[test]
-    fn each_part_of_gzip_can_be_read_by_itself(steps in steps()) {
+    fn part_of_gzip_unpacks_by_itself(steps in steps()) {
         let parts = pack(Compression::Gzip, &[("a.csv", steps.clone())]);
         prop_assert_eq!(gunzip(&parts.concat()), pushed(&steps).concat());
         for (part, plain) in parts.iter().zip(pushed(&steps)) {
-            // A part may have nothing at all, not even an empty member.
+            // An empty part has no empty member either.
             prop_assert_eq!(if part.is_empty() { Vec::new() } else { gunzip(part) }, plain);
         }
     }
 
     #[test]
-    fn each_part_of_zstd_can_be_read_by_itself(steps in steps()) {
+    fn part_of_zstd_unpacks_by_itself(steps in steps()) {
         let parts = pack(Compression::Zstd, &[("a.csv", steps.clone())]);
         prop_assert_eq!(unzstd(&parts.concat()), pushed(&steps).concat());
         for (part, plain) in parts.iter().zip(pushed(&steps)) {
-            // A part may have nothing at all, not even an empty frame.
+            // An empty part has no empty frame either.
             prop_assert_eq!(if part.is_empty() { Vec::new() } else { unzstd(part) }, plain);
         }
     }
 
     #[test]
-    fn a_zip_archive_has_every_file(files in prop::collection::vec(steps(), 0..4)) {
+    fn zip_archive_has_every_file(files in prop::collection::vec(steps(), 0..4)) {
         let names = ["受注.csv", "a.xlsx", "b/c.csv", "d.jsonl"];
         let files: Vec<_> = names.into_iter().zip(files).collect();
         let expected: Vec<_> =
@@ -140,7 +140,7 @@ proptest! {
 }
 
 #[test]
-fn a_part_has_one_member_or_frame_and_none_where_nothing_was_pushed() {
+fn part_has_one_member_or_frame_or_is_empty_without_bytes() {
     let steps = [
         Step::TakePart,
         Step::Push(b"a\n".to_vec()),
@@ -164,7 +164,7 @@ fn a_part_has_one_member_or_frame_and_none_where_nothing_was_pushed() {
 }
 
 #[test]
-fn an_export_without_a_byte_is_a_file_all_the_same() {
+fn object_without_bytes_is_a_readable_file() {
     let nothing = || [("a.csv", vec![Step::TakePart])];
     assert_eq!(pack(Compression::None, &nothing()).concat(), b"");
     let gzip = pack(Compression::Gzip, &nothing()).concat();
@@ -176,7 +176,7 @@ fn an_export_without_a_byte_is_a_file_all_the_same() {
 }
 
 #[test]
-fn the_same_bytes_give_the_same_object() {
+fn same_bytes_give_the_same_object() {
     for &compression in Compression::ALL {
         let files = [("a.csv", vec![Step::Push(rows(1, 100_000)), Step::TakePart, Step::Push(rows(2, 10))])];
         assert_eq!(pack(compression, &files), pack(compression, &files), "{compression:?}");
@@ -187,7 +187,7 @@ fn the_same_bytes_give_the_same_object() {
 }
 
 #[test]
-fn without_compression_nothing_is_copied() {
+fn pushed_buffer_without_compression_is_not_copied() {
     let bytes = rows(1, 1000);
     let address = bytes.as_ptr();
     let mut packer = Packer::new(Compression::None);
@@ -198,16 +198,16 @@ fn without_compression_nothing_is_copied() {
 }
 
 #[test]
-fn a_damaged_zstd_frame_is_noticed() {
+fn damaged_zstd_frame_is_refused_by_its_checksum() {
     let mut frame = pack(Compression::Zstd, &[("a.csv", vec![Step::Push(b"0123456789".to_vec())])]).concat();
-    // The bytes are not compressible, so they stand there as they are.
+    // The bytes are not compressible, so the frame has them as they are.
     let at = frame.windows(3).position(|bytes| bytes == b"456").unwrap();
     frame[at] = b'7';
     assert!(zstd::decode_all(&frame[..]).is_err(), "the checksum is there");
 }
 
 #[test]
-fn an_archive_says_what_its_readers_need() {
+fn archive_entry_has_name_time_mode_and_method() {
     let files = [("受注.csv", vec![Step::Push(rows(1, 1000))]), ("a.xlsx", vec![Step::Push(rows(1, 1000))])];
     let mut archive = ZipArchive::new(Cursor::new(pack(Compression::Zip, &files).concat())).unwrap();
     let plain = rows(1, 1000).len() as u64;
@@ -219,21 +219,21 @@ fn an_archive_says_what_its_readers_need() {
     assert!(csv.compressed_size() < plain);
     drop(csv);
     let workbook = archive.by_name("a.xlsx").unwrap();
-    // It can be read from a stream, and nobody tried to make it smaller: 5 bytes around each block of Deflate.
+    // It can be read from a stream, and is not compressed: each block of Deflate has 5 bytes around it.
     assert_eq!(workbook.compression(), CompressionMethod::Deflated);
     assert!((plain + 1..plain + 20).contains(&workbook.compressed_size()));
 }
 
 #[test]
-fn a_name_that_is_too_long_for_an_archive_is_refused() {
+fn file_name_too_long_for_archive_is_refused() {
     let mut packer = Packer::new(Compression::Zip);
     let error = packer.begin_file(&"a".repeat(65_536)).unwrap_err();
     assert_eq!(error.to_string(), "a name in a zip archive has 65,535 bytes at most");
 }
 
 #[test]
-#[should_panic(expected = "only a zip archive has more files than one")]
-fn a_second_file_needs_an_archive() {
+#[should_panic(expected = "only a zip archive has more than one file")]
+fn second_file_without_archive_panics() {
     let mut packer = Packer::new(Compression::Gzip);
     for name in ["a.csv", "b.csv"] {
         packer.begin_file(name).unwrap();

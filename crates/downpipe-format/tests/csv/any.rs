@@ -1,4 +1,4 @@
-//! Random columns, and random values of their kinds that lean towards the edges.
+//! Generates random columns, and random values of their kinds that are often at the limits.
 
 use downpipe_format::{Column, ColumnKind, Date, Time};
 use proptest::collection::vec;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::samples::column;
 use crate::value::{Float, Value, floats};
 
-/// A header and rows of values that are what their columns say.
+/// Generates columns, and rows of values of their kinds.
 pub(crate) fn table() -> impl Strategy<Value = (Vec<Column>, Vec<Vec<Value>>)> {
     vec((text(), kind()), 1..6).prop_flat_map(|named| {
         let columns: Vec<Column> = named.iter().map(|(name, kind)| column(name, *kind)).collect();
@@ -16,7 +16,7 @@ pub(crate) fn table() -> impl Strategy<Value = (Vec<Column>, Vec<Vec<Value>>)> {
     })
 }
 
-/// Text in which the characters that matter are common.
+/// Generates text in which special characters are common.
 pub(crate) fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-c,\"\r\n;\t '=+@-]{0,8}",
@@ -25,7 +25,7 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
         Just(String::new()),
         Just("\u{feff}".to_owned()),
         Just("\\.".to_owned()),
-        // Longer than what is looked at in one go.
+        // Longer than what is searched at once.
         "[a-z 日本]{30,90}[,\"\n]?[a-z日本]{0,40}",
     ]
 }
@@ -40,7 +40,7 @@ pub(crate) fn kind() -> impl Strategy<Value = ColumnKind> {
             }
         ),
         Just(ColumnKind::Bit),
-        (1_u8..=65).prop_map(|precision| ColumnKind::Decimal { precision }),
+        (1_u8..=66).prop_map(|width| ColumnKind::Decimal { width }),
         Just(ColumnKind::Float),
         Just(ColumnKind::Double),
         Just(ColumnKind::Text),
@@ -53,7 +53,7 @@ pub(crate) fn kind() -> impl Strategy<Value = ColumnKind> {
     ]
 }
 
-/// Mostly none. MySQL takes a width of up to 255 digits.
+/// Generates widths of ZEROFILL, mostly 0. MySQL takes up to 255.
 fn zerofill() -> impl Strategy<Value = u8> {
     prop_oneof![4 => Just(0), 2 => 1_u8..=20, 1 => any::<u8>()]
 }
@@ -71,7 +71,7 @@ fn value(kind: ColumnKind) -> BoxedStrategy<Value> {
         ColumnKind::Double => double().prop_filter("two texts", has_one_text).prop_map(Value::Double).boxed(),
         ColumnKind::Text => prop_oneof![
             8 => text().prop_map(String::into_bytes),
-            // No UTF-8: the file has the bytes as they are.
+            // No UTF-8, which the file has as it is.
             1 => vec(any::<u8>(), 0..6),
         ]
         .prop_map(Value::Text)
@@ -86,7 +86,7 @@ fn value(kind: ColumnKind) -> BoxedStrategy<Value> {
     }
 }
 
-/// As many short as long ones: a number of random bits is nearly always long.
+/// Generates as many short as long numbers. A number of random bits is nearly always long.
 fn integer(bits: u8, unsigned: bool) -> impl Strategy<Value = Value> {
     (any::<u64>(), 0..bits, any::<bool>()).prop_map(move |(drawn, shorter, negative)| {
         let value = drawn >> (64 - bits) >> shorter;
@@ -94,12 +94,12 @@ fn integer(bits: u8, unsigned: bool) -> impl Strategy<Value = Value> {
             return Value::UInt(value);
         }
         let positive = i64::try_from(value >> 1).unwrap();
-        // Down to the least of the type, which has no counterpart.
+        // The least number of the type has no positive counterpart.
         Value::Int(if negative { -1 - positive } else { positive })
     })
 }
 
-/// 65 digits at most, on both sides of the point.
+/// Generates decimals of at most 65 digits.
 fn decimal() -> impl Strategy<Value = String> {
     prop_oneof!["-?[0-9]{1,35}\\.[0-9]{1,30}", "-?[0-9]{1,65}", "-?0\\.0{0,29}[0-9]"]
 }
@@ -136,7 +136,7 @@ fn json() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Dates that do not exist are dates of MySQL, too.
+/// Generates dates, including those of MySQL that do not exist.
 fn date() -> impl Strategy<Value = Date> {
     prop_oneof![
         1 => Just(Date::default()),
@@ -165,7 +165,7 @@ fn duration(fraction: u8) -> impl Strategy<Value = Time> {
     })
 }
 
-/// Nearly always as many digits as the column declares; some functions of MySQL return more.
+/// Generates mostly as many digits as the column declares. Some functions of MySQL return more.
 fn microseconds(fraction: u8) -> impl Strategy<Value = u32> {
     let unit = 10_u32.pow(6 - u32::from(fraction));
     prop_oneof![8 => (0..1_000_000 / unit).prop_map(move |units| units * unit), 1 => 0_u32..1_000_000]

@@ -1,4 +1,4 @@
-//! The CSV encoder: what the profiles make of every kind of cell, and that nothing is lost on the way.
+//! Tests the CSV encoder: every kind of cell in every profile, and that no value is lost.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
 
 mod any;
@@ -9,3 +9,4 @@ mod profiles;
 mod reference;
 mod samples;
 mod value;
+mod zones;

@@ -1,13 +1,17 @@
-//! Values as text, and text as fields.
+//! Tests values as text, and texts as fields.
 
-use downpipe_format::{Cell, ColumnKind, Date, Layout, Profile, Time};
+use std::borrow::Cow;
+
+use downpipe_format::{Cell, ColumnKind, Compression, Date, Format, Layout, Profile, Quoting, Style, Time};
 use insta::assert_snapshot;
 
-use crate::samples::{INTEGER, cells, column, encode, encoder, started, taken, text, zoo};
+use crate::samples::{
+    INTEGER, all_types, cells, column, encode, encoder, hidden, layout, started, taken, text,
+};
 
 #[test]
 fn plain_writes_every_kind_of_cell() {
-    let (columns, rows) = zoo();
+    let (columns, rows) = all_types();
     assert_snapshot!(encode(Profile::PLAIN, &columns, &rows), @r#"
     id,padded,price,ratio,name,hash,day,at,took
     1,000042,12.50,0.1,Hello,00ABFF,2026-01-31,2026-01-31 09:05:07.123456,09:05:07.123456
@@ -18,7 +22,7 @@ fn plain_writes_every_kind_of_cell() {
 }
 
 #[test]
-fn null_is_empty_and_the_empty_string_is_quoted() {
+fn null_is_empty_and_empty_string_is_quoted() {
     let columns =
         [column("a", ColumnKind::Text), column("b", ColumnKind::Text), column("c", ColumnKind::Bytes)];
     let rows = [
@@ -34,20 +38,78 @@ fn null_is_empty_and_the_empty_string_is_quoted() {
     "#);
 }
 
-/// As PostgreSQL and DuckDB read it. Readers that skip empty lines lose these rows, and none of ours may write `""`.
+/// pandas, Python's csv and Arrow skip blank lines.
 #[test]
-fn a_single_column_of_nulls_is_empty_lines() {
-    assert_snapshot!(cells(Profile::PLAIN, ColumnKind::Text, &[Cell::Null, text(""), Cell::Null, text("x")]), @r#"
+fn single_column_has_no_blank_lines() {
+    let blanks = [Cell::Null, text(""), text("  "), text("\t"), text("\u{3000}"), text(" x")];
+    assert_snapshot!(cells(Profile::PLAIN, ColumnKind::Text, &blanks), @r#"
     c
-
     ""
-
-    x
+    ""
+    "  "
+    "<TAB>"
+    "　"
+     x
+    "#);
+    assert_snapshot!(cells(Profile::PLAIN, ColumnKind::Bytes, &[Cell::Null, Cell::Bytes(b"")]), @r#"
+    c
+    ""
+    ""
+    "#);
+    assert_snapshot!(encode(Profile::PLAIN, &[column(" ", INTEGER)], &[vec![Cell::Null], vec![Cell::Int(1)]]), @r#"
+    " "
+    ""
+    1
+    "#);
+    // A text for NULL leaves no blank line.
+    assert_snapshot!(cells(Profile::LOSSLESS, ColumnKind::Text, &blanks[..3]), @r#"
+    c
+    \N
+    ""
+    "  "
     "#);
 }
 
 #[test]
-fn text_is_quoted_where_it_must_be_and_nowhere_else() {
+fn null_that_would_be_a_blank_line_is_counted() {
+    let rows = [Cell::Null, text(""), Cell::Null, text("x")].map(|cell| vec![cell]);
+    let columns = [column("c", ColumnKind::Text)];
+    for profile in [
+        Profile::PLAIN,
+        Profile::EXCEL,
+        Profile::EXCEL_CP932,
+        Profile { null: Cow::Borrowed(" "), quoting: Quoting::Always, ..Profile::PLAIN },
+    ] {
+        let mut single = encoder(profile.clone(), &Layout::default(), &columns, &rows);
+        let nulls = single.changes().iter().map(|(_, changes)| changes.nulls_as_empty).sum::<u64>();
+        assert_eq!(nulls, 2, "{}: {}", profile.name, taken(&mut single));
+        assert!(!taken(&mut single).lines().any(|line| line.trim().is_empty()));
+        let style = |columns| {
+            Style::new(profile.clone(), Format::Tsv, Compression::None).unwrap().writes_null_as_empty(columns)
+        };
+        assert_eq!((style(1), style(2)), (true, false));
+    }
+    for profile in [Profile::LOSSLESS, Profile { null: Cow::Borrowed("NULL"), ..Profile::PLAIN }] {
+        assert_eq!(encoder(profile, &Layout::default(), &columns, &rows).changes(), []);
+    }
+    // Beside a hidden column there is one, and beside another column there is none.
+    let two = [column("c", ColumnKind::Text), column("d", ColumnKind::Text)];
+    let rows = [vec![Cell::Null, Cell::Null]];
+    let mut left = encoder(Profile::PLAIN, &layout([("d", hidden())]), &two, &rows);
+    assert_snapshot!(taken(&mut left), @r#"
+    c
+    ""
+    "#);
+    let mut both = encoder(Profile::PLAIN, &Layout::default(), &two, &rows);
+    assert_snapshot!(taken(&mut both), @"
+    c,d
+    ,
+    ");
+    assert_eq!(both.changes(), []);
+}
+
+#[test]
+fn text_is_quoted_only_where_it_must_be() {
     let texts = [
         "plain",
         " spaces ",
@@ -173,9 +235,9 @@ fn times_have_the_fraction_of_their_column() {
     ");
 }
 
-/// `UTC_TIME(2)` says that it has none, and has two.
+/// `UTC_TIME(2)` declares none, and has two.
 #[test]
-fn a_time_with_more_digits_than_its_column_declares_keeps_them() {
+fn time_with_more_digits_than_declared_keeps_them() {
     let time = |microseconds| Cell::Time(Time { microseconds, ..Time::default() });
     let kind = ColumnKind::Time { fraction: 2 };
     assert_snapshot!(cells(Profile::PLAIN, kind, &[time(120_000), time(123_000), time(1)]), @"
@@ -186,9 +248,9 @@ fn a_time_with_more_digits_than_its_column_declares_keeps_them() {
     ");
 }
 
-/// PostgreSQL's COPY takes a bare `\.` on a line of its own for the end of the data.
+/// PostgreSQL's COPY ends the data at a line with a bare `\.`.
 #[test]
-fn the_end_of_data_mark_of_postgresql_is_quoted() {
+fn end_of_data_mark_of_postgresql_is_quoted() {
     assert_snapshot!(cells(Profile::PLAIN, ColumnKind::Text, &[Cell::Text(b"\\."), Cell::Text(b"\\.a")]), @r#"
     c
     "\."
@@ -197,7 +259,7 @@ fn the_end_of_data_mark_of_postgresql_is_quoted() {
 }
 
 #[test]
-fn bits_are_numbers() {
+fn bits_are_written_as_numbers() {
     let bits = [Cell::UInt(0), Cell::UInt(1), Cell::UInt(u64::MAX)];
     assert_snapshot!(cells(Profile::PLAIN, INTEGER, &bits), @"
     c
@@ -224,7 +286,7 @@ fn pieces_end_at_rows_and_make_up_the_file() {
 
 #[test]
 #[should_panic(expected = "a row must have a cell for every column")]
-fn a_short_row_is_a_bug() {
+fn row_with_too_few_cells_panics() {
     let columns = [column("a", INTEGER), column("b", INTEGER)];
     let mut encoder = started(Profile::PLAIN, &Layout::default(), &columns).unwrap();
     encoder.cell(Cell::Int(1));

@@ -1,4 +1,4 @@
-//! The profiles beyond `plain` and `excel`, and what a definition's own may ask for.
+//! Tests the profiles other than `plain` and `excel`, and those of definitions.
 
 use std::borrow::Cow;
 
@@ -9,11 +9,11 @@ use downpipe_format::{
 use insta::assert_snapshot;
 use jiff::tz::TimeZone;
 
-use crate::samples::{INTEGER, cells, column, encode, encoder, layout, started, taken, text, zoo};
+use crate::samples::{INTEGER, all_types, cells, column, encode, encoder, layout, started, taken, text};
 
 #[test]
 fn lossless_writes_every_kind_of_cell() {
-    let (columns, rows) = zoo();
+    let (columns, rows) = all_types();
     assert_snapshot!(encode(Profile::LOSSLESS, &columns, &rows), @r#"
     id,padded,price,ratio,name,hash,day,at,took
     1,000042,12.50,0.1,Hello,00ABFF,2026-01-31,2026-01-31 09:05:07.123456,09:05:07.123456
@@ -24,7 +24,7 @@ fn lossless_writes_every_kind_of_cell() {
 }
 
 #[test]
-fn lossless_tells_apart_what_looks_alike() {
+fn lossless_writes_similar_texts_differently() {
     let texts = ["", r"\N", r"\", r"\\", "NULL", "a\\\"b", "back\\slash", "\"", "a,b", "\n", "\0"];
     let texts: Vec<Cell<'_>> = texts.into_iter().map(text).chain([Cell::Null]).collect();
     assert_snapshot!(cells(Profile::LOSSLESS, ColumnKind::Text, &texts), @r#"
@@ -46,7 +46,7 @@ fn lossless_tells_apart_what_looks_alike() {
 }
 
 #[test]
-fn lossless_says_how_to_read_it_back() {
+fn lossless_file_has_a_statement_that_loads_it() {
     let columns = [
         column("id", INTEGER),
         column("da`ta", ColumnKind::Bytes),
@@ -68,7 +68,7 @@ fn lossless_says_how_to_read_it_back() {
 }
 
 #[test]
-fn cp932_counts_what_does_not_map() {
+fn cp932_counts_characters_that_do_not_map() {
     let columns = [column("名前", ColumnKind::Text), column("n", INTEGER)];
     let rows = [vec![text("髙橋 🚀"), Cell::Int(1)], vec![text("〜,é"), Cell::Null]];
     let mut encoder = encoder(Profile::EXCEL_CP932, &Layout::default(), &columns, &rows);
@@ -79,7 +79,7 @@ fn cp932_counts_what_does_not_map() {
     assert_eq!((changes[0].1.unmappable_characters, changes[0].1.lookalike_characters), (2, 1));
 }
 
-/// What German offices expect: semicolons, a decimal comma, Windows' code page.
+/// A profile for German offices: semicolons, a decimal comma, Windows' code page.
 fn office() -> Profile {
     Profile {
         name: Cow::Borrowed("office"),
@@ -93,9 +93,9 @@ fn office() -> Profile {
 }
 
 #[test]
-fn a_profile_of_ones_own() {
+fn profile_of_a_definition_sets_delimiter_point_and_zone() {
     let columns = [
-        column("Preis", ColumnKind::Decimal { precision: 10 }),
+        column("Preis", ColumnKind::Decimal { width: 10 }),
         column("Kurs", ColumnKind::Double),
         column("Name", ColumnKind::Text),
         column("Zeit", ColumnKind::Timestamp { fraction: 0 }),
@@ -110,7 +110,7 @@ fn a_profile_of_ones_own() {
 }
 
 #[test]
-fn quoting_may_be_of_everything_but_null() {
+fn quoting_always_leaves_only_null_bare() {
     let profile = Profile {
         quote: b'\'',
         quoting: Quoting::Always,
@@ -130,7 +130,7 @@ fn quoting_may_be_of_everything_but_null() {
 }
 
 #[test]
-fn a_text_that_reads_like_null_is_quoted() {
+fn text_equal_to_null_is_quoted() {
     let profile = Profile { null: Cow::Borrowed("NULL"), ..Profile::PLAIN };
     assert_snapshot!(cells(profile, ColumnKind::Text, &[Cell::Null, text("NULL"), text("NULLS"), text("")]), @r#"
     c
@@ -142,7 +142,7 @@ fn a_text_that_reads_like_null_is_quoted() {
 }
 
 #[test]
-fn tsv_has_tabs_whatever_the_profile() {
+fn tsv_has_tabs_in_every_profile() {
     let columns = [column("a", INTEGER), column("b", ColumnKind::Text)];
     let style = Style::new(office(), Format::Tsv, Compression::None).unwrap();
     let mut encoder = RowEncoder::start(style, &Layout::default(), &columns).unwrap();
@@ -157,7 +157,7 @@ fn tsv_has_tabs_whatever_the_profile() {
 }
 
 #[test]
-fn spreadsheets_end_where_a_sheet_does() {
+fn file_for_spreadsheet_has_the_rows_of_a_sheet() {
     let rows = |profile, format| Style::new(profile, format, Compression::None).unwrap().rows_per_file();
     assert_eq!(rows(Profile::PLAIN, Format::Csv), None);
     assert_eq!(rows(Profile::EXCEL, Format::Csv), Some(1_048_575));
@@ -167,24 +167,24 @@ fn spreadsheets_end_where_a_sheet_does() {
 }
 
 #[test]
-fn formats_are_compressed_in_their_own_ways() {
+fn format_refuses_compressions_that_it_does_not_have() {
     let style = |format, compression| Style::new(Profile::PLAIN, format, compression);
     assert_eq!(style(Format::Csv, Compression::Gzip).unwrap().extension(), "csv.gz");
     assert_eq!(style(Format::Xlsx, Compression::Zip).unwrap().extension(), "zip");
     let error = style(Format::Parquet, Compression::Gzip).unwrap_err();
     assert_snapshot!(error, @r#"expected one of none, got "gzip""#);
-    let continuable: Vec<&str> = Format::ALL
+    let resumable: Vec<&str> = Format::ALL
         .iter()
-        .filter(|format| style(**format, Compression::None).unwrap().is_continuable())
+        .filter(|format| style(**format, Compression::None).unwrap().is_resumable())
         .map(|format| format.as_str())
         .collect();
-    assert_eq!(continuable, ["csv", "tsv", "jsonl"]);
-    assert!(!style(Format::Csv, Compression::Zip).unwrap().is_continuable());
+    assert_eq!(resumable, ["csv", "tsv", "jsonl"]);
+    assert!(!style(Format::Csv, Compression::Zip).unwrap().is_resumable());
 }
 
-/// What is written in another encoding may become what must be quoted there.
+/// In CP932, `‾` is `~` and `¥` is a backslash.
 #[test]
-fn encoding_makes_neither_delimiters_nor_nulls() {
+fn text_encoded_to_delimiter_or_null_is_quoted() {
     let profile = Profile { delimiter: b'~', null: Cow::Borrowed("\\N"), ..Profile::EXCEL_CP932 };
     let columns = [column("a", ColumnKind::Text), column("b", ColumnKind::Text)];
     let rows = [vec![text("x\u{203e}y"), text("\u{a5}N")], vec![Cell::Null, text("x")]];
@@ -196,7 +196,7 @@ fn encoding_makes_neither_delimiters_nor_nulls() {
 }
 
 #[test]
-fn what_is_masked_cannot_be_loaded_back() {
+fn masked_file_has_no_statement_that_loads_it() {
     let masked = ColumnOptions { mask: Some(Mask::Fixed), ..ColumnOptions::default() };
     let encoder = started(Profile::LOSSLESS, &layout([("id", masked)]), &[column("id", INTEGER)]).unwrap();
     assert_eq!(encoder.load_data(), None);

@@ -28,7 +28,7 @@ pub(crate) fn hidden() -> ColumnOptions {
     ColumnOptions { hide: true, ..ColumnOptions::default() }
 }
 
-/// An encoder that has written what stands before the first row.
+/// Creates an encoder, which has written the header.
 pub(crate) fn started(
     profile: Profile,
     layout: &Layout,
@@ -37,7 +37,7 @@ pub(crate) fn started(
     RowEncoder::start(Style::new(profile, Format::Csv, Compression::None).unwrap(), layout, columns)
 }
 
-/// Rows through an encoder, which takes of each the cells that it wants.
+/// Creates an encoder that has written these rows.
 pub(crate) fn encoder(
     profile: Profile,
     layout: &Layout,
@@ -53,7 +53,7 @@ pub(crate) fn encoder(
     encoder
 }
 
-/// The file so far, with what a snapshot would hide made visible.
+/// Takes the file so far, with invisible characters replaced.
 pub(crate) fn taken(encoder: &mut RowEncoder) -> String {
     visible(&encoder.file().take(usize::MAX).unwrap())
 }
@@ -62,7 +62,7 @@ pub(crate) fn encode(profile: Profile, columns: &[Column], rows: &[Vec<Cell<'_>>
     taken(&mut encoder(profile, &Layout::default(), columns, rows))
 }
 
-/// One column without a heading of interest: its cells, each on a line.
+/// Encodes the cells of a column `c`, each on a line.
 pub(crate) fn cells(profile: Profile, kind: ColumnKind, cells: &[Cell<'_>]) -> String {
     let rows: Vec<Vec<Cell<'_>>> = cells.iter().map(|cell| vec![*cell]).collect();
     encode(profile, &[column("c", kind)], &rows)
@@ -72,19 +72,19 @@ pub(crate) fn text(text: &str) -> Cell<'_> {
     Cell::Text(text.as_bytes())
 }
 
-/// What a snapshot would hide is shown.
+/// Replaces the characters that a snapshot would not show.
 pub(crate) fn visible(bytes: &[u8]) -> String {
     let shown = [('\u{feff}', "<BOM>"), ('\r', "<CR>"), ('\0', "<NUL>"), ('\t', "<TAB>")];
     let text = String::from_utf8_lossy(bytes).into_owned();
     shown.into_iter().fold(text, |text, (from, to)| text.replace(from, to))
 }
 
-/// Every kind of column, and rows that try its edges.
-pub(crate) fn zoo() -> (Vec<Column>, Vec<Vec<Cell<'static>>>) {
+/// Returns a column of every kind, and rows with values at their limits.
+pub(crate) fn all_types() -> (Vec<Column>, Vec<Vec<Cell<'static>>>) {
     let columns = vec![
         column("id", INTEGER),
         column("padded", ColumnKind::Integer { bits: 64, unsigned: true, zerofill: 6 }),
-        column("price", ColumnKind::Decimal { precision: 65 }),
+        column("price", ColumnKind::Decimal { width: 65 }),
         column("ratio", ColumnKind::Double),
         column("name", ColumnKind::Text),
         column("hash", ColumnKind::Bytes),

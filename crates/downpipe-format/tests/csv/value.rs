@@ -1,4 +1,4 @@
-//! Values of every kind, and their texts made in a slow way that is easily seen to be right. Nothing here is the encoder's.
+//! Values of every kind, and their texts, written in a slow way that is obviously right. Shares no code with the encoder.
 
 use downpipe_format::{Cell, ColumnKind, Date, Time};
 
@@ -35,8 +35,8 @@ impl Value {
         }
     }
 
-    /// The value as MySQL shows it in a column of this kind; `None` for `NULL`. A binary number that has two texts (see [`floats`])
-    /// has no business here.
+    /// Returns the value as MySQL shows it in a column of this kind; `None` for `NULL`. Not for a binary number with two texts, see
+    /// [`floats`].
     pub(crate) fn text(&self, kind: ColumnKind) -> Option<Vec<u8>> {
         let text = match self {
             Self::Null => return None,
@@ -75,7 +75,7 @@ fn date(Date { year, month, day }: Date) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// A time with the digits that its column declares, or all six where it has more.
+/// Writes a time with the digits that its column declares, or with all six where it has more.
 fn time(value: Time, declared: usize) -> String {
     let Time { negative, hours, minutes, seconds, microseconds } = value;
     let sign = if negative { "-" } else { "" };
@@ -90,8 +90,8 @@ pub(crate) trait Float: Copy + PartialEq + std::fmt::LowerExp + std::str::FromSt
 impl Float for f32 {}
 impl Float for f64 {}
 
-/// The fewest digits that read back as the same number, and of those the nearest to it: found by trying. Where the number lies half-way
-/// between two, either is right. They are written out but below 1e-5 and from 1e17 on.
+/// Finds the shortest texts that read back as the same number, by trying, and of those the nearest to it. Two texts are right if the
+/// number lies half-way between them. They have exponents below 1e-5 and from 1e17 on.
 pub(crate) fn floats<F: Float>(value: F) -> Vec<String> {
     // No double has more digits than 767.
     let exact = format!("{value:.800e}");
@@ -112,14 +112,14 @@ pub(crate) fn floats<F: Float>(value: F) -> Vec<String> {
     (1..=17).map(with_digits).find(|texts: &Vec<String>| !texts.is_empty()).unwrap()
 }
 
-/// Digits and the power of ten of the last of them, as one reads and writes a number.
+/// Writes digits, given the power of ten of the last one, in the usual way.
 fn written_out(digits: &str, last: i32) -> String {
     if digits == "0" {
         return "0".to_owned();
     }
     let length = |digits: &str| i32::try_from(digits.len()).unwrap();
     let first = last + length(digits) - 1;
-    // What was rounded up to 10 has one digit.
+    // Rounded up to 10, it has one digit.
     let digits = digits.trim_end_matches('0');
     let last = first + 1 - length(digits);
     let zeros = |count: i32| "0".repeat(usize::try_from(count).unwrap());

@@ -1,4 +1,4 @@
-//! The JSON Lines encoder: what becomes of every kind of cell, and that any reader of JSON gets back what was sent.
+//! Tests the JSON Lines encoder: every kind of cell, and that a reader of JSON gets back what was sent.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
 
 mod any;
@@ -11,7 +11,7 @@ use insta::assert_snapshot;
 
 const INTEGER: ColumnKind = ColumnKind::Integer { bits: 64, unsigned: false, zerofill: 0 };
 const PADDED: ColumnKind = ColumnKind::Integer { bits: 32, unsigned: true, zerofill: 6 };
-const DECIMAL: ColumnKind = ColumnKind::Decimal { precision: 65 };
+const DECIMAL: ColumnKind = ColumnKind::Decimal { width: 65 };
 
 fn column(name: &str, kind: ColumnKind) -> Column {
     Column { name: name.to_owned(), kind }
@@ -26,7 +26,7 @@ fn encoder(layout: &Layout, columns: &[Column]) -> RowEncoder {
     RowEncoder::start(style, layout, columns).unwrap()
 }
 
-/// The whole file, which must be UTF-8, and what was changed.
+/// Encodes rows into a file, which must be UTF-8. Returns its changes, too.
 fn encode(layout: &Layout, columns: &[Column], rows: &[Vec<Cell<'_>>]) -> (String, Changes) {
     let mut encoder = encoder(layout, columns);
     for row in rows {
@@ -39,7 +39,7 @@ fn encode(layout: &Layout, columns: &[Column], rows: &[Vec<Cell<'_>>]) -> (Strin
     (String::from_utf8(file.take(usize::MAX).unwrap()).unwrap(), changes)
 }
 
-/// One column `v`: its cells, each on a line.
+/// Encodes the cells of a column `v`, each on a line.
 fn cells(kind: ColumnKind, options: ColumnOptions, cells: &[Cell<'_>]) -> (String, Changes) {
     let layout = Layout::new([("v".to_owned(), options)].into());
     let rows: Vec<Vec<Cell<'_>>> = cells.iter().map(|cell| vec![*cell]).collect();
@@ -59,7 +59,7 @@ const MORNING: Time = Time { negative: false, hours: 9, minutes: 5, seconds: 7, 
 const LONGEST: Time = Time { negative: true, hours: 838, minutes: 59, seconds: 59, microseconds: 0 };
 
 #[test]
-fn a_row_is_an_object() {
+fn row_is_written_as_an_object() {
     let columns = [
         column("id", INTEGER),
         column("flags", ColumnKind::Bit),
@@ -109,7 +109,7 @@ fn a_row_is_an_object() {
 }
 
 #[test]
-fn keys_are_escaped_and_each_is_there_once() {
+fn repeated_or_special_keys_are_numbered_and_escaped() {
     let names = ["id", "id", "", "say \"hi\"\n", "id (2)"].map(|name| column(name, INTEGER));
     let (file, _) = encode(&Layout::default(), &names, &[vec![Cell::Int(1); 5]]);
     assert_snapshot!(file, @r#"{"id":1,"id (2)":1,"column 3":1,"say \"hi\"\n":1,"id (2) (2)":1}"#);
@@ -117,8 +117,29 @@ fn keys_are_escaped_and_each_is_there_once() {
     assert_eq!(empty, "");
 }
 
+/// Spark and DuckDB ignore the case of names.
 #[test]
-fn numbers_have_all_their_digits_and_no_padding() {
+fn keys_differing_only_in_case_are_numbered() {
+    let names =
+        ["id", "ID", "Id", "ID (2)", "ΑΣ", "ας", "straße", "ſ", "S"].map(|name| column(name, INTEGER));
+    let (file, _) = encode(&Layout::default(), &names, &[vec![Cell::Int(1); 9]]);
+    assert_snapshot!(file, @r#"{"id":1,"ID (2)":1,"Id (3)":1,"ID (2) (2)":1,"ΑΣ":1,"ας (2)":1,"straße":1,"ſ":1,"S (2)":1}"#);
+}
+
+#[test]
+fn numbers_of_decimal_type_have_its_digits() {
+    let as_decimal = || treated(TreatAs::Decimal("decimal(12,2)".parse().unwrap()));
+    let written = |kind, values: &[Cell<'_>]| cells(kind, as_decimal(), values).0;
+    assert_snapshot!(written(DECIMAL, &[Cell::Decimal(b"0"), Cell::Decimal(b"-1.5"), Cell::Null]), @r#"
+    {"v":0.00}
+    {"v":-1.50}
+    {"v":null}
+    "#);
+    assert_snapshot!(written(PADDED, &[Cell::UInt(42)]), @r#"{"v":42.00}"#);
+}
+
+#[test]
+fn numbers_keep_all_digits_without_padding() {
     assert_snapshot!(plain(PADDED, &[Cell::UInt(42), Cell::UInt(0), Cell::UInt(12_345_678)]), @r#"
     {"v":42}
     {"v":0}
@@ -147,7 +168,7 @@ fn numbers_have_all_their_digits_and_no_padding() {
 }
 
 #[test]
-fn control_characters_are_escaped_and_nothing_else() {
+fn text_is_escaped_only_where_it_must_be() {
     let escaped = plain(ColumnKind::Text, &[text("\0\u{1}\u{8}\t\n\u{c}\r\u{1f}"), text("\\ \" / '")]);
     assert_snapshot!(escaped, @r#"
     {"v":"\u0000\u0001\b\t\n\f\r\u001F"}
@@ -158,7 +179,7 @@ fn control_characters_are_escaped_and_nothing_else() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_replaced_and_counted() {
+fn invalid_utf8_is_replaced_and_counted() {
     let broken = [Cell::Text(b"a\xFFb\xC3"), text("ok"), Cell::Text(b"\xED\xA0\x80")];
     let (file, changes) = cells(ColumnKind::Text, ColumnOptions::default(), &broken);
     assert_snapshot!(file, @r#"
@@ -170,7 +191,7 @@ fn bytes_that_are_no_text_are_replaced_and_counted() {
 }
 
 #[test]
-fn json_is_embedded_on_one_line_and_what_is_none_is_a_string() {
+fn json_is_embedded_on_one_line_and_other_text_is_a_string() {
     let values = [
         "{\r\n \"a\":\n\"\\n\"}",
         " 1 ",
@@ -201,15 +222,15 @@ fn json_is_embedded_on_one_line_and_what_is_none_is_a_string() {
     assert_eq!(changes[0].1.invalid_text, 1);
 }
 
-/// MySQL takes a hundred levels.
+/// MySQL takes 100 levels.
 #[test]
-fn deep_json_is_still_json() {
+fn deeply_nested_json_is_embedded() {
     let deep = "[".repeat(100) + &"]".repeat(100);
     assert_eq!(plain(ColumnKind::Json, &[text(&deep)]), format!("{{\"v\":{deep}}}\n"));
 }
 
 #[test]
-fn everything_can_be_wanted_as_text() {
+fn value_treated_as_text_is_a_string() {
     let as_text = |kind, cell| cells(kind, treated(TreatAs::Text), &[cell, Cell::Null]).0;
     assert_snapshot!(as_text(PADDED, Cell::UInt(42)), @r#"
     {"v":"000042"}
@@ -222,7 +243,7 @@ fn everything_can_be_wanted_as_text() {
 }
 
 #[test]
-fn text_that_is_a_number_can_be_wanted_as_one() {
+fn text_treated_as_number_is_one_where_it_is_valid() {
     let texts = ["12.50", "-1e5", "007", "1 000", "", "abc", " 1"];
     let texts: Vec<Cell<'_>> = texts.into_iter().map(text).collect();
     assert_snapshot!(cells(ColumnKind::Text, treated(TreatAs::Number), &texts).0, @r#"
@@ -239,7 +260,7 @@ fn text_that_is_a_number_can_be_wanted_as_one() {
 }
 
 #[test]
-fn what_json_has_no_number_for_is_an_error() {
+fn infinite_or_invalid_number_is_refused() {
     let infinite = [Cell::Double(f64::INFINITY), Cell::Float(f32::NAN), Cell::Decimal(b"12,5")];
     let columns = [column("a", ColumnKind::Double), column("b", ColumnKind::Float), column("c", DECIMAL)];
     let mut encoder = encoder(&Layout::default(), &columns);

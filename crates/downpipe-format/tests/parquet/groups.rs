@@ -1,4 +1,4 @@
-//! Row groups, and the pieces in which a file is taken away.
+//! Tests row groups, and the pieces in which a file is taken.
 
 use downpipe_format::{Cell, ColumnKind, Layout};
 use parquet::basic::Compression;
@@ -9,7 +9,7 @@ use parquet::record::Field;
 use crate::{INTEGER, column, text, write};
 
 #[test]
-fn a_file_without_rows_has_a_schema_and_no_group() {
+fn file_without_rows_has_a_schema_and_no_group() {
     let written =
         write(&Layout::default(), &[column("n", INTEGER), column("t", ColumnKind::Text)], []).unwrap();
     assert_eq!((written.groups(), written.rows().as_str(), written.pieces), (vec![], "", 1));
@@ -17,7 +17,7 @@ fn a_file_without_rows_has_a_schema_and_no_group() {
 }
 
 #[test]
-fn groups_end_by_size_and_are_taken_one_by_one() {
+fn group_ends_at_its_size_and_is_taken_by_itself() {
     let long = "日本語".repeat(100_000);
     let columns = [column("n", INTEGER), column("t", ColumnKind::Text)];
     let rows = (0..25).map(|n| vec![Cell::Int(n), if n % 5 == 0 { Cell::Null } else { text(&long) }]);
@@ -26,9 +26,9 @@ fn groups_end_by_size_and_are_taken_one_by_one() {
     assert_eq!(written.column(), (0..25).map(Field::Long).collect::<Vec<_>>());
 }
 
-/// A row is never divided, however large it is.
+/// A row is never divided.
 #[test]
-fn a_large_cell_makes_a_large_group() {
+fn large_cell_makes_a_large_group() {
     let large = vec![b'x'; 20 * 1024 * 1024];
     let cells = [Cell::Bytes(b"a"), Cell::Bytes(&large), Cell::Bytes(b"b")];
     let written =
@@ -43,14 +43,14 @@ fn a_large_cell_makes_a_large_group() {
 }
 
 #[test]
-fn groups_end_by_rows_too() {
+fn group_ends_at_its_rows() {
     let rows = (0..1_048_577).map(|_| vec![Cell::Null]);
     let written = write(&Layout::default(), &[column("n", INTEGER)], rows).unwrap();
     assert_eq!(written.groups(), [1_048_576, 1]);
 }
 
 #[test]
-fn chunks_are_compressed_and_know_their_least_and_greatest_value() {
+fn chunk_is_compressed_and_has_statistics() {
     let rows = [Cell::Int(3), Cell::Null, Cell::Int(-1)].map(|cell| vec![cell]);
     let written = write(&Layout::default(), &[column("n", INTEGER)], rows).unwrap();
     let metadata = written.file.metadata();

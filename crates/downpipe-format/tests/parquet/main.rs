@@ -1,4 +1,4 @@
-//! The Parquet encoder, read back with the library's own reader. (`pyarrow` and `DuckDB` read the same values.)
+//! Reads the Parquet encoder's files back with the library's own reader. Other tests do so with `pyarrow` and `DuckDB`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
 
 mod decimals;
@@ -28,7 +28,7 @@ pub(crate) fn layout(name: &str, treat_as: TreatAs) -> Layout {
     Layout::new([(name.to_owned(), options)].into())
 }
 
-/// A file, taken in pieces while it was written.
+/// A file that was taken in pieces while it was written.
 pub(crate) struct Written {
     pub(crate) file: SerializedFileReader<Bytes>,
     pub(crate) pieces: usize,
@@ -61,20 +61,20 @@ pub(crate) fn write<'a>(
 }
 
 impl Written {
-    /// The schema, a line a column.
+    /// Returns the schema, with a line for each column.
     pub(crate) fn schema(&self) -> String {
         let mut out = Vec::new();
         parquet::schema::printer::print_schema(&mut out, self.file.metadata().file_metadata().schema());
         String::from_utf8(out).unwrap()
     }
 
-    /// The rows, a line a row.
+    /// Returns the rows, with a line for each.
     pub(crate) fn rows(&self) -> String {
         let rows = self.file.get_row_iter(None).unwrap();
         rows.map(|row| row.unwrap().to_string() + "\n").collect()
     }
 
-    /// The fields of the first column.
+    /// Returns the fields of the first column.
     pub(crate) fn column(&self) -> Vec<Field> {
         let rows = self.file.get_row_iter(None).unwrap();
         rows.map(|row| row.unwrap().get_column_iter().next().unwrap().1.clone()).collect()

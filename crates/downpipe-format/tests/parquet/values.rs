@@ -1,4 +1,4 @@
-//! What becomes of every kind of cell.
+//! Tests how every kind of cell is written.
 
 use downpipe_format::{Cell, ColumnKind, Date, Layout, Time, TreatAs};
 use insta::assert_snapshot;
@@ -13,7 +13,7 @@ fn integer(bits: u8, unsigned: bool) -> ColumnKind {
 }
 
 #[test]
-fn every_kind_of_column_has_its_type_and_keeps_its_values() {
+fn column_of_every_kind_keeps_its_values() {
     let columns = [
         column("i8", integer(8, false)),
         column("u16", integer(16, true)),
@@ -102,7 +102,7 @@ fn every_kind_of_column_has_its_type_and_keeps_its_values() {
 }
 
 #[test]
-fn dates_that_no_calendar_has_are_null_and_counted() {
+fn date_that_no_calendar_has_is_null_and_counted() {
     let columns = [
         column("date", ColumnKind::Date),
         column("clock", ColumnKind::DateTime { fraction: 0 }),
@@ -130,10 +130,10 @@ fn dates_that_no_calendar_has_are_null_and_counted() {
 }
 
 #[test]
-fn everything_can_be_wanted_as_text() {
+fn value_treated_as_text_is_a_string() {
     let kinds = [
         (ColumnKind::Integer { bits: 32, unsigned: true, zerofill: 6 }, Cell::UInt(42), "000042"),
-        (ColumnKind::Decimal { precision: 5 }, Cell::Decimal(b"001.50"), "001.50"),
+        (ColumnKind::Decimal { width: 5 }, Cell::Decimal(b"001.50"), "001.50"),
         (ColumnKind::Double, Cell::Double(1e300), "1e300"),
         (ColumnKind::Bytes, Cell::Bytes(&[0xAB]), "AB"),
         (ColumnKind::Date, Cell::Date(Date::default()), "0000-00-00"),
@@ -146,32 +146,40 @@ fn everything_can_be_wanted_as_text() {
     }
 }
 
-/// Whether all of it is a number cannot be known from the first rows.
+/// The first rows do not show whether every text is a number.
 #[test]
-fn text_that_is_wanted_as_a_number_stays_text() {
+fn text_treated_as_number_stays_text() {
     let written =
         write(&layout("v", TreatAs::Number), &[column("v", ColumnKind::Text)], [vec![text("12.50")]])
             .unwrap();
     assert_eq!(written.column(), [Field::Str("12.50".to_owned())]);
 }
 
-/// What is UTC in the database stays an instant, whatever clock the profile wants.
+/// The profile's zone does not matter.
 #[test]
-fn a_datetime_that_holds_utc_is_an_instant() {
+fn datetime_treated_as_timestamp_is_an_instant() {
     let columns = [column("v", ColumnKind::DateTime { fraction: 0 })];
     let written = write(&layout("v", TreatAs::Timestamp), &columns, []).unwrap();
     assert!(written.schema().contains("TIMESTAMP(MICROS,true)"), "{}", written.schema());
 }
 
 #[test]
-fn columns_have_names_and_each_its_own() {
+fn repeated_or_missing_names_are_numbered() {
     let columns = ["id", "id", "", "a.b", "column 3"].map(|name| column(name, ColumnKind::Text));
     let written = write(&Layout::default(), &columns, [vec![Cell::Null; 5]]).unwrap();
     assert_snapshot!(written.rows(), @r"{id: null, id (2): null, column 3: null, a.b: null, column 3 (2): null}");
 }
 
+/// Spark, Hive and DuckDB ignore the case of names, and Spark refuses a file in which one is repeated.
 #[test]
-fn what_the_column_cannot_hold_is_an_error() {
+fn names_differing_only_in_case_are_numbered() {
+    let columns = ["id", "ID", "Id"].map(|name| column(name, ColumnKind::Text));
+    let written = write(&Layout::default(), &columns, [vec![Cell::Null; 3]]).unwrap();
+    assert_snapshot!(written.rows(), @"{id: null, ID (2): null, Id (3): null}");
+}
+
+#[test]
+fn value_that_does_not_fit_its_column_is_refused() {
     let fits = vec![Cell::Int(127)];
     let refused = |cell| {
         let rows = [fits.clone(), vec![Cell::Null], vec![cell]];
@@ -183,7 +191,7 @@ fn what_the_column_cannot_hold_is_an_error() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_replaced_and_counted() {
+fn invalid_utf8_is_replaced_and_counted() {
     let columns = [column("v", ColumnKind::Text)];
     let written =
         write(&Layout::default(), &columns, [vec![Cell::Text(b"a\xFF")], vec![text("ok")]]).unwrap();
@@ -193,7 +201,7 @@ fn bytes_that_are_no_text_are_replaced_and_counted() {
 
 proptest! {
     #[test]
-    fn any_text_and_any_null(texts: Vec<Option<String>>) {
+    fn any_text_or_null_is_read_back(texts: Vec<Option<String>>) {
         let rows = texts.iter().map(|value| vec![value.as_deref().map_or(Cell::Null, text)]);
         let written = write(&Layout::default(), &[column("v", ColumnKind::Text)], rows).unwrap();
         let expected: Vec<Field> = texts.iter().map(|value| value.clone().map_or(Field::Null, Field::Str)).collect();
@@ -201,7 +209,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes(values: Vec<Vec<u8>>) {
+    fn any_bytes_are_read_back(values: Vec<Vec<u8>>) {
         let rows = values.iter().map(|bytes| vec![Cell::Bytes(bytes)]);
         let written = write(&Layout::default(), &[column("v", ColumnKind::Bytes)], rows).unwrap();
         let expected: Vec<Field> = values.iter().map(|bytes| Field::Bytes(ByteArray::from(bytes.clone()))).collect();
@@ -209,7 +217,7 @@ proptest! {
     }
 
     #[test]
-    fn any_number(values: Vec<Option<i64>>) {
+    fn any_number_or_null_is_read_back(values: Vec<Option<i64>>) {
         let rows = values.iter().map(|value| vec![value.map_or(Cell::Null, Cell::Int)]);
         let written = write(&Layout::default(), &[column("v", INTEGER)], rows).unwrap();
         let expected: Vec<Field> = values.iter().map(|value| value.map_or(Field::Null, Field::Long)).collect();

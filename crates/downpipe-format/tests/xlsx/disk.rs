@@ -1,4 +1,4 @@
-//! The disk on which the workbook is put together is full.
+//! Tests a full disk.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use downpipe_format::{Cell, ColumnKind, EncodeError, Layout};
 
 use crate::workbook::{column, encoder};
 
-/// Runs one of the tests below where no file may grow beyond so many blocks of 512 bytes.
+/// Runs one of the ignored tests where no file may have more than so many blocks of 512 bytes.
 fn on_a_small_disk(test: &str, blocks: u32) {
     let script =
         format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" --exact {test} --ignored --nocapture");
@@ -21,25 +21,25 @@ fn on_a_small_disk(test: &str, blocks: u32) {
 }
 
 #[test]
-fn rows_that_do_not_fit_the_disk_are_an_error() {
-    on_a_small_disk("disk::rows", 100);
+fn rows_on_full_disk_are_an_error() {
+    on_a_small_disk("disk::rows_on_small_disk", 100);
 }
 
 #[test]
-fn a_workbook_that_does_not_fit_the_disk_is_an_error() {
-    on_a_small_disk("disk::finish", 100);
+fn finish_on_full_disk_is_an_error() {
+    on_a_small_disk("disk::finish_on_small_disk", 100);
 }
 
 #[test]
 #[ignore = "needs a small disk"]
-fn rows() {
+fn rows_on_small_disk() {
     let mut encoder = encoder(&Layout::default(), &[column("c", ColumnKind::Text)]).unwrap();
     let error = (0..10_000).find_map(|_| {
         encoder.cell(Cell::Text(b"text"));
         encoder.end_row().err()
     });
     assert!(matches!(&error, Some(EncodeError::Disk(error)) if error.raw_os_error().is_some()), "{error:?}");
-    // Nothing more is written, and nothing panics.
+    // Later calls fail, too, and do not panic.
     encoder.cell(Cell::Text(b"text"));
     assert!(matches!(encoder.end_row(), Err(EncodeError::Disk(_))));
     assert!(matches!(encoder.file().finish(), Err(EncodeError::Disk(_))));
@@ -48,9 +48,9 @@ fn rows() {
 
 #[test]
 #[ignore = "needs a small disk"]
-fn finish() {
+fn finish_on_small_disk() {
     let mut encoder = encoder(&Layout::default(), &[column("c", ColumnKind::Text)]).unwrap();
-    // The rows just fit; the last of them are still in memory.
+    // The rows just fit, because the last of them are still in memory.
     let text = vec![b'x'; 25_000];
     for _ in 0..2 {
         encoder.cell(Cell::Text(&text));

@@ -1,10 +1,10 @@
-//! What fits, to the last one.
+//! Tests the limits of a sheet.
 
 use downpipe_format::{Cell, ColumnKind, Layout};
 
 use crate::workbook::{INTEGER, Workbook, column, encoder};
 
-/// The error of one cell, in the second row.
+/// Returns the error of a cell in the second row.
 fn refused(kind: ColumnKind, cell: Cell<'_>) -> Option<String> {
     let mut encoder = encoder(&Layout::default(), &[column("id", INTEGER), column("note", kind)]).unwrap();
     for cells in [[Cell::Int(1), Cell::Null], [Cell::Int(2), cell]] {
@@ -17,7 +17,7 @@ fn refused(kind: ColumnKind, cell: Cell<'_>) -> Option<String> {
 }
 
 #[test]
-fn a_cell_takes_32767_characters() {
+fn text_over_32767_characters_is_refused() {
     let letters = "x".repeat(32_767);
     assert_eq!(refused(ColumnKind::Text, Cell::Text(letters.as_bytes())), None);
     let long = format!("{letters}y");
@@ -28,8 +28,8 @@ fn a_cell_takes_32767_characters() {
 }
 
 #[test]
-fn characters_are_counted_as_excel_counts_them() {
-    // Three bytes and one unit; four bytes and two units.
+fn characters_are_counted_in_utf16_units() {
+    // A kana has three bytes and one unit, an emoji four bytes and two units.
     let kana = "あ".repeat(32_767);
     assert_eq!(refused(ColumnKind::Text, Cell::Text(kana.as_bytes())), None);
     let emoji = "😀".repeat(16_383);
@@ -39,7 +39,7 @@ fn characters_are_counted_as_excel_counts_them() {
 }
 
 #[test]
-fn escapes_do_not_count() {
+fn escapes_are_not_counted_as_characters() {
     let controls = "\u{1}".repeat(32_767);
     let cell = Cell::Text(controls.as_bytes());
     assert_eq!(refused(ColumnKind::Text, cell), None);
@@ -47,20 +47,20 @@ fn escapes_do_not_count() {
 }
 
 #[test]
-fn a_long_text_that_is_hard_to_escape_is_refused_and_not_changed() {
+fn long_text_like_escapes_is_refused() {
     let text = format!("_x0041\u{1}{}", "x".repeat(32_000));
     let error = refused(ColumnKind::Text, Cell::Text(text.as_bytes())).unwrap();
     insta::assert_snapshot!(error, @r#"row 2, column "note": xlsx takes at most 32767 characters with their escapes, got 32007 with such as are taken for escapes"#);
 }
 
 #[test]
-fn bytes_count_twice() {
+fn bytes_are_counted_as_two_characters() {
     assert_eq!(refused(ColumnKind::Bytes, Cell::Bytes(&[0; 16_383])), None);
     assert!(refused(ColumnKind::Bytes, Cell::Bytes(&[0; 16_384])).unwrap().ends_with("got 32768"));
 }
 
 #[test]
-fn a_row_that_is_refused_does_not_spoil_the_next() {
+fn row_after_a_refused_one_is_written() {
     let mut encoder = encoder(&Layout::default(), &[column("note", ColumnKind::Text)]).unwrap();
     let long = "x".repeat(40_000);
     encoder.cell(Cell::Text(long.as_bytes()));
@@ -70,7 +70,7 @@ fn a_row_that_is_refused_does_not_spoil_the_next() {
 }
 
 #[test]
-fn a_sheet_takes_16384_columns() {
+fn sheet_with_over_16384_columns_is_refused() {
     let columns = |count| vec![column("c", INTEGER); count];
     assert!(encoder(&Layout::default(), &columns(16_384)).is_ok());
     let error = encoder(&Layout::default(), &columns(16_385)).unwrap_err();
@@ -78,7 +78,7 @@ fn a_sheet_takes_16384_columns() {
 }
 
 #[test]
-fn a_sheet_takes_1048575_rows_and_the_next_file_the_others() {
+fn row_beyond_1048575_goes_to_the_next_file() {
     let mut encoder = encoder(&Layout::default(), &[column("id", INTEGER)]).unwrap();
     for id in 1..=1_048_576 {
         encoder.cell(Cell::Int(id));

@@ -1,4 +1,4 @@
-//! Workbooks: what every kind of cell becomes, that no text is lost or changed, and what does not fit.
+//! Tests workbooks: every kind of cell, that no text is lost or changed, and values that do not fit.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
 
 mod disk;

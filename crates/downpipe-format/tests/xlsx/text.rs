@@ -1,4 +1,4 @@
-//! Text arrives as it was.
+//! Tests that text is read back as it was.
 
 use calamine::Data;
 use downpipe_format::{Cell, ColumnChanges, ColumnKind, Layout};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::workbook::Workbook;
 
-/// The texts of a column as they were read back.
+/// Writes the texts of a column and reads them back.
 fn read_back(texts: &[&str]) -> Vec<String> {
     let cells: Vec<Cell<'_>> = texts.iter().map(|text| Cell::Text(text.as_bytes())).collect();
     let workbook = Workbook::of_cells(&Layout::default(), ColumnKind::Text, &cells);
@@ -20,7 +20,7 @@ fn read_back(texts: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn hard_texts_arrive() {
+fn texts_with_special_meaning_are_read_back() {
     let texts = [
         "=1+1",
         "=HYPERLINK(\"http://example.com\")",
@@ -69,7 +69,7 @@ fn hard_texts_arrive() {
 }
 
 #[test]
-fn text_is_never_a_formula_or_a_link() {
+fn text_like_formula_or_link_is_a_string() {
     let texts = ["=1+1", "{=1}", "http://example.com"].map(|text| Cell::Text(text.as_bytes()));
     let workbook = Workbook::of_cells(&Layout::default(), ColumnKind::Text, &texts);
     let sheet = workbook.sheet();
@@ -78,7 +78,7 @@ fn text_is_never_a_formula_or_a_link() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_counted() {
+fn invalid_utf8_is_replaced_and_counted() {
     let cells = [Cell::Text(b"a\xffb"), Cell::Text("é".as_bytes())];
     let workbook = Workbook::of_cells(&Layout::default(), ColumnKind::Text, &cells);
     assert_eq!(workbook.shown(), ["a\u{fffd}b as text", "é as text"]);
@@ -87,7 +87,7 @@ fn bytes_that_are_no_text_are_counted() {
 }
 
 #[test]
-fn labels_are_texts_too() {
+fn label_with_special_characters_is_read_back() {
     let label = " _x0041\u{1}=";
     let column = downpipe_format::Column { name: label.to_owned(), kind: ColumnKind::Text };
     let workbook = Workbook::of(&Layout::default(), &[column], &[]);
@@ -96,15 +96,15 @@ fn labels_are_texts_too() {
 
 proptest! {
     #[test]
-    fn any_text_arrives(texts in prop::collection::vec(any::<String>(), 1..20)) {
-        // A row without text at the end is no row to the reader.
+    fn any_text_is_read_back(texts in prop::collection::vec(any::<String>(), 1..20)) {
+        // The reader drops empty rows at the end.
         let mut texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         texts.push("end");
         prop_assert_eq!(read_back(&texts), texts);
     }
 
     #[test]
-    fn any_text_that_looks_like_escapes_arrives(
+    fn any_text_like_escapes_is_read_back(
         pieces in prop::collection::vec(
             prop::sample::select(vec!["_x0041", "x00e9_", "_x", "_", "x", "4", "\u{0}", "\r", "\n", " ", "\u{fffe}", "é"]),
             0..12,

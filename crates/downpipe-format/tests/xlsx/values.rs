@@ -1,4 +1,4 @@
-//! Numbers, dates and bytes.
+//! Tests numbers, dates and bytes.
 
 use downpipe_format::{Cell, ColumnChanges, ColumnKind, Date, Layout, Time, TreatAs};
 
@@ -12,7 +12,7 @@ fn time(hours: u32, minutes: u8, seconds: u8, microseconds: u32) -> Time {
     Time { negative: false, hours, minutes, seconds, microseconds }
 }
 
-/// How the cells are shown, and what was changed in them.
+/// Returns how the cells are shown, and their changes.
 fn shown(layout: &Layout, kind: ColumnKind, cells: &[Cell<'_>]) -> (Vec<String>, ColumnChanges) {
     let workbook = Workbook::of_cells(layout, kind, cells);
     let changes = workbook.changes.first().map(|(_, changes)| *changes).unwrap_or_default();
@@ -20,7 +20,7 @@ fn shown(layout: &Layout, kind: ColumnKind, cells: &[Cell<'_>]) -> (Vec<String>,
 }
 
 #[test]
-fn whole_numbers_are_numbers_up_to_fifteen_digits() {
+fn integers_over_15_digits_are_text() {
     let cells = [
         Cell::Int(0),
         Cell::Int(-999_999_999_999_999),
@@ -45,14 +45,14 @@ fn whole_numbers_are_numbers_up_to_fifteen_digits() {
 }
 
 #[test]
-fn bits_are_whole_numbers() {
+fn bits_are_written_as_integers() {
     let (shown, changes) = shown(&Layout::default(), ColumnKind::Bit, &[Cell::UInt(5), Cell::UInt(1 << 63)]);
     assert_eq!(shown, ["5 as 0", "9223372036854775808 as text"]);
     assert_eq!(changes.numbers_as_text, 1);
 }
 
 #[test]
-fn zerofill_is_a_number_format_where_it_fits() {
+fn zerofill_up_to_15_digits_is_a_number_format() {
     let (five, none) = shown(&Layout::default(), integer(5), &[Cell::UInt(42), Cell::UInt(1_234_567)]);
     assert_eq!(five, ["42 as 00000", "1234567 as 00000"]);
     assert_eq!(none, ColumnChanges::default());
@@ -68,7 +68,7 @@ fn decimals_show_all_their_digits() {
     let digits: [&[u8]; 7] =
         [b"1.50", b"-0.05", b"0.00", b"1.5000", b"9999999999999.99", b"99999999999999.99", b"00012.50"];
     let cells = digits.map(Cell::Decimal);
-    let (shown, changes) = shown(&Layout::default(), ColumnKind::Decimal { precision: 16 }, &cells);
+    let (shown, changes) = shown(&Layout::default(), ColumnKind::Decimal { width: 16 }, &cells);
     let expected = [
         "1.5 as 0.00",
         "-0.05 as 0.00",
@@ -83,12 +83,12 @@ fn decimals_show_all_their_digits() {
 }
 
 #[test]
-fn floats_are_the_shortest_decimal() {
+fn floats_are_written_as_their_shortest_decimals() {
     let numbers = |kind, cells: &[Cell<'_>]| -> Vec<f64> {
         let (shown, _) = shown(&Layout::default(), kind, cells);
         shown.iter().map(|cell| cell.strip_suffix(" as General").unwrap().parse().unwrap()).collect()
     };
-    // As a double, the single 0.1 would be 0.10000000149011612.
+    // Converted to a double, the single 0.1 would be 0.10000000149011612.
     assert_eq!(numbers(ColumnKind::Float, &[Cell::Float(0.1), Cell::Float(-1e30)]), [0.1, -1e30]);
     let doubles = [0.1, 1e300, 5e-324, f64::MIN];
     assert_eq!(numbers(ColumnKind::Double, &doubles.map(Cell::Double)), doubles);
@@ -97,7 +97,7 @@ fn floats_are_the_shortest_decimal() {
 }
 
 #[test]
-fn dates_are_dates_where_a_spreadsheet_has_them() {
+fn date_unknown_to_spreadsheets_is_text() {
     let dates = [
         date(1900, 3, 1),
         date(9999, 12, 31),
@@ -122,7 +122,7 @@ fn dates_are_dates_where_a_spreadsheet_has_them() {
 }
 
 #[test]
-fn dates_with_a_time_show_milliseconds_at_most() {
+fn date_with_time_shows_at_most_milliseconds() {
     let noon = |microseconds| Cell::DateTime(date(2024, 2, 29), time(12, 0, 0, microseconds));
     let formats = |fraction, microseconds| {
         let (shown, changes) =
@@ -134,21 +134,41 @@ fn dates_with_a_time_show_milliseconds_at_most() {
     assert_eq!(formats(3, 0), ("yyyy-mm-dd hh:mm:ss.000".to_owned(), 0));
     assert_eq!(formats(6, 1000), ("yyyy-mm-dd hh:mm:ss.000".to_owned(), 0));
     assert_eq!(formats(6, 1), ("yyyy-mm-dd hh:mm:ss.000".to_owned(), 1));
-    // More than the column says.
+    // More digits than the column declares.
     assert_eq!(formats(0, 500_000), ("yyyy-mm-dd hh:mm:ss.000".to_owned(), 0));
 }
 
+/// Otherwise the last instant of a day would be shown as the next day.
 #[test]
-fn a_time_that_is_not_shown_in_full_is_kept_in_full() {
-    let cell = Cell::DateTime(date(2024, 2, 29), time(12, 0, 0, 123_456));
-    let (shown, _) = shown(&Layout::default(), ColumnKind::Timestamp { fraction: 6 }, &[cell]);
+fn time_is_cut_to_the_millisecond() {
+    let cell = Cell::DateTime(date(2024, 2, 29), time(12, 0, 0, 123_956));
+    let (shown, changes) = shown(&Layout::default(), ColumnKind::Timestamp { fraction: 6 }, &[cell]);
     let serial: f64 = shown[0].split_once(' ').unwrap().0.parse().unwrap();
-    let micros = (serial - 45_351.5) * 86_400e6;
-    assert!((micros - 123_456.0).abs() < 1.0, "{micros}");
+    let millis = (serial - 45_351.5) * 86_400e3;
+    assert!((millis - 123.0).abs() < 0.1, "{millis}");
+    assert_eq!(changes, ColumnChanges { microseconds_hidden: 1, ..ColumnChanges::default() });
 }
 
 #[test]
-fn impossible_times_are_text() {
+fn last_instant_of_9999_stays_a_date() {
+    let cell = Cell::DateTime(date(9999, 12, 31), time(23, 59, 59, 999_999));
+    let (shown, changes) = shown(&Layout::default(), ColumnKind::DateTime { fraction: 6 }, &[cell]);
+    assert!(shown[0].starts_with("2958465.99999998"), "{shown:?}");
+    assert!(shown[0].ends_with(" as yyyy-mm-dd hh:mm:ss.000"), "{shown:?}");
+    assert_eq!(changes, ColumnChanges { microseconds_hidden: 1, ..ColumnChanges::default() });
+}
+
+#[test]
+fn numbers_of_decimal_type_show_its_digits() {
+    let as_decimal = treated("c", TreatAs::Decimal("decimal(18,2)".parse().unwrap()));
+    let cells = [Cell::Decimal(b"0"), Cell::Decimal(b"-1.5"), Cell::Null, Cell::Decimal(b"1234567890123456")];
+    let (shown, changes) = shown(&as_decimal, ColumnKind::Decimal { width: 18 }, &cells);
+    assert_eq!(shown, ["0 as 0.00", "-1.5 as 0.00", "nothing", "1234567890123456.00 as text"]);
+    assert_eq!(changes, ColumnChanges { numbers_as_text: 1, ..ColumnChanges::default() });
+}
+
+#[test]
+fn date_with_time_that_does_not_exist_is_text() {
     let cell = Cell::DateTime(date(0, 0, 0), time(0, 0, 0, 0));
     let (zero, changes) = shown(&Layout::default(), ColumnKind::DateTime { fraction: 3 }, &[cell]);
     assert_eq!(zero, ["0000-00-00 00:00:00.000 as text"]);
@@ -156,7 +176,7 @@ fn impossible_times_are_text() {
 }
 
 #[test]
-fn times_are_durations_unless_they_are_negative() {
+fn negative_time_is_text_and_other_times_are_durations() {
     let cells = [
         Cell::Time(time(838, 59, 59, 0)),
         Cell::Time(time(0, 0, 0, 0)),
@@ -172,26 +192,26 @@ fn times_are_durations_unless_they_are_negative() {
 }
 
 #[test]
-fn bytes_are_hexadecimal_text() {
+fn bytes_are_written_as_hexadecimal_text() {
     let (shown, _) = shown(&Layout::default(), ColumnKind::Bytes, &[Cell::Bytes(&[0, 255, 0x1a])]);
     assert_eq!(shown, ["00FF1A as text"]);
 }
 
 #[test]
-fn what_is_treated_as_text_is_as_mysql_shows_it() {
+fn value_treated_as_text_is_shown_as_in_mysql() {
     let as_text = treated("c", TreatAs::Text);
     let text = |kind, cell| shown(&as_text, kind, &[cell]);
     let unchanged = |shown: &str| (vec![format!("{shown} as text")], ColumnChanges::default());
     assert_eq!(text(integer(5), Cell::Int(7)), unchanged("00007"));
     assert_eq!(text(INTEGER, Cell::Int(i64::MAX)), unchanged("9223372036854775807"));
-    assert_eq!(text(ColumnKind::Decimal { precision: 5 }, Cell::Decimal(b"1.50")), unchanged("1.50"));
+    assert_eq!(text(ColumnKind::Decimal { width: 5 }, Cell::Decimal(b"1.50")), unchanged("1.50"));
     assert_eq!(text(ColumnKind::Double, Cell::Double(0.5)), unchanged("0.5"));
     assert_eq!(text(ColumnKind::Date, Cell::Date(date(2024, 2, 29))), unchanged("2024-02-29"));
     assert_eq!(text(ColumnKind::Date, Cell::Date(date(0, 0, 0))), unchanged("0000-00-00"));
 }
 
 #[test]
-fn text_that_is_treated_as_numbers_becomes_one_where_it_is_one() {
+fn text_treated_as_number_is_one_where_it_is_plain() {
     let cells = [
         "1.50",
         "-7",

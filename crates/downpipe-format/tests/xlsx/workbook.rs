@@ -1,4 +1,4 @@
-//! Workbooks made and read back, for the tests of other modules.
+//! Writes workbooks and reads them back, for the tests of other modules.
 
 use std::io::{Cursor, Read as _};
 
@@ -28,7 +28,7 @@ pub(crate) fn encoder(layout: &Layout, columns: &[Column]) -> Result<RowEncoder,
     RowEncoder::start(style, layout, columns)
 }
 
-/// The whole file, a piece at a time.
+/// Takes the file in pieces.
 pub(crate) fn bytes(mut file: Box<dyn Encoder>) -> Vec<u8> {
     assert_eq!(file.buffered(), 0);
     file.finish().unwrap();
@@ -44,7 +44,7 @@ pub(crate) fn bytes(mut file: Box<dyn Encoder>) -> Vec<u8> {
     bytes
 }
 
-/// A workbook, and what was changed in it.
+/// A workbook, and its changes.
 pub(crate) struct Workbook {
     pub(crate) bytes: Vec<u8>,
     pub(crate) changes: Changes,
@@ -60,13 +60,13 @@ impl Workbook {
         Self { changes: encoder.changes(), bytes: bytes(encoder.into_file().encoder) }
     }
 
-    /// One column with the name `c`.
+    /// Writes a workbook with one column, `c`.
     pub(crate) fn of_cells(layout: &Layout, kind: ColumnKind, cells: &[Cell<'_>]) -> Self {
         let rows: Vec<Vec<Cell<'_>>> = cells.iter().map(|cell| vec![*cell]).collect();
         Self::of(layout, &[column("c", kind)], &rows)
     }
 
-    /// One of the archive's files.
+    /// Returns one of the archive's files.
     pub(crate) fn part(&self, name: &str) -> String {
         let mut archive = zip::ZipArchive::new(Cursor::new(&self.bytes)).unwrap();
         let mut text = String::new();
@@ -78,14 +78,14 @@ impl Workbook {
         self.part("xl/worksheets/sheet1.xml")
     }
 
-    /// The cells as another program reads them, the header first.
+    /// Returns the cells as another program reads them, the header first.
     pub(crate) fn rows(&self) -> Vec<Vec<Data>> {
         let mut workbook = Xlsx::new(Cursor::new(self.bytes.clone())).unwrap();
         let range = workbook.worksheet_range("Export").unwrap();
         range.rows().map(<[Data]>::to_vec).collect()
     }
 
-    /// The cells below the header as a spreadsheet has them, each with its number format, `text` or `nothing`.
+    /// Returns the cells below the header, each with its number format, `text` or `nothing`.
     pub(crate) fn shown(&self) -> Vec<String> {
         let (sheet, styles) = (self.sheet(), self.part("xl/styles.xml"));
         let formats = number_formats(&styles);
@@ -93,11 +93,11 @@ impl Workbook {
         rows.map(|row| {
             let cell = row.split_once("<c ").map_or("", |(_, cell)| cell);
             if let Some(text) =
-                between(cell, "<t>", "</t>").or(between(cell, "<t xml:space=\"preserve\">", "</t>"))
+                enclosed(cell, "<t>", "</t>").or(enclosed(cell, "<t xml:space=\"preserve\">", "</t>"))
             {
                 format!("{text} as text")
-            } else if let Some(number) = between(cell, "<v>", "</v>") {
-                let style = between(cell, " s=\"", "\"").map_or(0, |style| style.parse().unwrap());
+            } else if let Some(number) = enclosed(cell, "<v>", "</v>") {
+                let style = enclosed(cell, " s=\"", "\"").map_or(0, |style| style.parse().unwrap());
                 format!("{number} as {}", formats[style])
             } else {
                 "nothing".to_owned()
@@ -107,13 +107,13 @@ impl Workbook {
     }
 }
 
-/// The number format of every cell style, in order.
+/// Returns the number format of every cell style, in order.
 fn number_formats(styles: &str) -> Vec<String> {
-    let cell_styles = between(styles, "<cellXfs", "</cellXfs>").unwrap();
+    let cell_styles = enclosed(styles, "<cellXfs", "</cellXfs>").unwrap();
     let ids = cell_styles.split("numFmtId=\"").skip(1).map(|rest| rest.split('"').next().unwrap());
-    ids.map(|id| match between(styles, &format!("<numFmt numFmtId=\"{id}\" formatCode=\""), "\"") {
+    ids.map(|id| match enclosed(styles, &format!("<numFmt numFmtId=\"{id}\" formatCode=\""), "\"") {
         Some(code) => code.to_owned(),
-        // ECMA-376 part 1, 18.8.30: those that every reader knows.
+        // The built-in ones, ECMA-376 part 1, 18.8.30.
         None => match id {
             "0" => "General",
             "1" => "0",
@@ -125,6 +125,6 @@ fn number_formats(styles: &str) -> Vec<String> {
     .collect()
 }
 
-pub(crate) fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+pub(crate) fn enclosed<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     Some(text.split_once(start)?.1.split_once(end)?.0)
 }
