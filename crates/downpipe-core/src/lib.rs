@@ -1,41 +1,38 @@
 //! The rules of Downpipe.
 //!
-//! What lives here, in the order a message meets it: the [`message`], the [`catalog`] of [`definition`]s with their [`params`]
-//! and [`sql`], the accepted [`request`], the [`job`] with its states ([`entry`]) and its [`ledger`], the [`pipeline`] from
-//! [`source`] to [`store`] at its [`pace`], its [`checkpoint`]s and the [`resume`] key, the [`receipt`] and the [`notice`]. What
-//! does not: AWS, SQL drivers, the environment. Those stand behind the ports ([`ledger::JobTable`], [`source::RowSource`],
-//! [`store::ObjectStore`], [`notice::Notifier`], [`queue::Queue`], [`login::LoginSource`]), and no type of theirs crosses one.
+//! Folders from the top down; each imports only from those below it:
+//!
+//! - [`failure`] sorts every error into retry, fail or lease lost.
+//! - [`export`] turns rows into a file in a store.
+//! - [`request`] is a message held against the catalog.
+//! - [`source`] is where rows come from.
+//! - [`catalog`] has the definitions.
+//! - [`message`] is what a queue delivers, [`store`] is where files go, [`ledger`] remembers jobs, [`notice`] tells requesters how a
+//!   job ended, [`cache`] answers popular requests.
+//! - [`job`] is what all of them speak of.
+//!
+//! AWS, SQL drivers and the environment do not live here. They stand behind the ports ([`ledger::JobTable`], [`source::RowSource`],
+//! [`store::ObjectStore`], [`cache::Cache`], [`notice::Notifier`], [`queue::Queue`], [`login::LoginSource`]), and none of their types
+//! crosses a port.
 
+pub mod cache;
 pub mod catalog;
-pub mod checkpoint;
-pub mod definition;
-mod digests;
-pub mod entry;
+pub mod error_chain;
+pub mod export;
 pub mod failure;
-mod file_writer;
 pub mod job;
+pub mod language;
 pub mod ledger;
 pub mod login;
 pub mod message;
+pub mod mutex;
 pub mod notice;
-mod object_writer;
-mod offload;
-mod order;
-pub mod pace;
-mod packing;
-pub mod params;
-mod parts;
-pub mod pipeline;
-mod proof;
 pub mod queue;
-pub mod receipt;
-pub mod rejection;
 pub mod request;
-pub mod resume;
+pub mod requester;
 pub mod source;
-mod split;
-pub mod sql;
 pub mod store;
+pub mod untrusted_text;
 
 #[cfg(feature = "testing")]
 pub mod testing;
