@@ -1,4 +1,4 @@
-//! A definition's own profiles: `[profiles.<name>]`.
+//! `[profiles.<name>]`: a definition's own profiles.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,13 +7,15 @@ use downpipe_format::{Charset, LineEnd, Profile, Quoting, UnknownName};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-/// What can stand between fields without being mistaken for a part of a number, a date or a quoted field.
+use crate::catalog::definition::time_zone;
+
+/// Delimiters that cannot be part of a number, a date or a quoted field.
 const DELIMITERS: &str = ",;|^~\t";
 
-/// The built-in profiles that another can be made from. `lossless` is not one of them: changed, it would not be lossless.
+/// Built-in profiles that can be a base. `lossless` cannot: with a change it would not be lossless.
 const BASES: [Profile; 3] = [Profile::PLAIN, Profile::EXCEL, Profile::EXCEL_CP932];
 
-/// `[profiles.<name>]` as it is written. What is left out is as in `base`.
+/// `[profiles.<name>]` as the file has it. Keys that are left out have the values of `base`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawProfile {
@@ -26,7 +28,7 @@ pub(super) struct RawProfile {
     null: Option<String>,
     byte_order_mark: Option<bool>,
     encoding: Option<String>,
-    guard: Option<bool>,
+    escape_formulas: Option<bool>,
     time_zone: Option<String>,
     decimal: Option<String>,
 }
@@ -45,16 +47,21 @@ enum RawLineEnd {
     CrLf,
 }
 
-/// The profile of this name, of the built-in ones and these.
-pub(super) fn named(name: &str, own: &BTreeMap<String, Profile>) -> Result<Profile, UnknownName> {
-    Profile::built_in(name).or_else(|| own.get(name).cloned()).ok_or_else(|| UnknownName {
+/// Returns the profile of this name, built in or own, with the time zone of its definition.
+pub(super) fn named(
+    name: &str,
+    own: &BTreeMap<String, Profile>,
+    zone: &TimeZone,
+) -> Result<Profile, UnknownName> {
+    let profile = Profile::built_in(name).or_else(|| own.get(name).cloned());
+    profile.map(|profile| time_zone::profile_in(zone, profile)).ok_or_else(|| UnknownName {
         allowed: Profile::ALL.iter().chain(own.values()).map(|profile| profile.name.to_string()).collect(),
         actual: name.to_owned(),
     })
 }
 
 impl RawProfile {
-    /// The profile, or what is wrong with it: the key, what was expected and what came.
+    /// Returns the profile, or the wrong key with what was expected and what came.
     pub(super) fn read(self, name: &str) -> Result<Profile, String> {
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(word) {
@@ -75,6 +82,10 @@ impl RawProfile {
         if self.byte_order_mark == Some(true) && charset != Charset::UTF_8 {
             return Err(format!(".byte_order_mark: expected none in {}, only UTF-8 has one", charset.name()));
         }
+        let zone = self
+            .time_zone
+            .as_deref()
+            .map(|name| time_zone::read(name).map_err(|reason| format!(".time_zone: {reason}")));
         let profile = Profile {
             name: Cow::Owned(name.to_owned()),
             delimiter: one_of(".delimiter", self.delimiter.as_deref(), DELIMITERS, base.delimiter)?,
@@ -86,21 +97,21 @@ impl RawProfile {
             null: self.null.map_or(base.null, Cow::Owned),
             byte_order_mark: self.byte_order_mark.unwrap_or(base.spreadsheet && charset == Charset::UTF_8),
             charset,
-            guard: self.guard.unwrap_or(base.guard),
+            escape_formulas: self.escape_formulas.unwrap_or(base.escape_formulas),
             spreadsheet: base.spreadsheet,
-            time_zone: self.time_zone.as_deref().map(time_zone).transpose()?,
+            time_zone: zone.transpose()?,
             decimal: one_of(".decimal", self.decimal.as_deref(), ".,", base.decimal)?,
         };
         check(profile)
     }
 }
 
-/// What is right by itself and wrong together.
+/// Checks keys that are right by themselves and wrong together.
 fn check(profile: Profile) -> Result<Profile, String> {
     if profile.decimal == profile.delimiter {
         return Err(".decimal: expected another character than the delimiter, got \",\" for both".to_owned());
     }
-    // A tab is TSV's delimiter, whatever the profile says.
+    // A tab is the delimiter of TSV, whatever the profile says.
     let special = [profile.delimiter, profile.quote, b'\t', b'\r', b'\n'];
     let readable = profile.null.is_ascii() && !profile.null.bytes().any(|b| special.contains(&b));
     // Numbers, dates and bytes are not quoted; a text of the same letters is.
@@ -116,7 +127,7 @@ fn check(profile: Profile) -> Result<Profile, String> {
     Ok(profile)
 }
 
-fn one_of(key: &str, given: Option<&str>, allowed: &str, base: u8) -> Result<u8, String> {
+pub(crate) fn one_of(key: &str, given: Option<&str>, allowed: &str, base: u8) -> Result<u8, String> {
     let Some(given) = given else { return Ok(base) };
     match given.as_bytes() {
         [byte] if allowed.as_bytes().contains(byte) => Ok(*byte),
@@ -125,14 +136,6 @@ fn one_of(key: &str, given: Option<&str>, allowed: &str, base: u8) -> Result<u8,
             Err(format!("{key}: expected one of {}, got {given:?}", allowed.join(" ")))
         }
     }
-}
-
-fn time_zone(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name).map_err(|_| {
-        format!(
-            ".time_zone: expected a name of the IANA time zone database such as \"Asia/Tokyo\", got {name:?}"
-        )
-    })
 }
 
 impl From<RawQuoting> for Quoting {
