@@ -1,11 +1,13 @@
-//! Fakes of the ports, and the rules that fakes and real adapters alike must keep.
+//! Fakes of the ports, and the contracts that fakes and real adapters must keep.
 //!
-//! What lives here: [`MemoryLedger`], [`MemoryStore`], [`ScriptedSource`], [`RecordingNotifier`], [`RecordingProgress`] and
-//! [`FixedLogin`], each of them able to fail when told so, rows like people's own ([`order_row`]), and the [`contracts`]. What
-//! does not: anything that a release build may see. The feature `testing` is for tests only.
+//! What lives here: [`MemoryJobTable`], [`MemoryStore`], [`MemoryCache`], [`ScriptedSource`], [`RecordingNotifier`],
+//! [`RecordingProgress`] and [`FixedLogin`], each of which a test can make fail, realistic rows ([`order_row`]), and the [`contracts`].
+//! What does not: anything that a release build may see. The feature `testing` is for tests only.
 
 pub mod contracts;
 
+mod cache;
+mod download;
 mod ledger;
 mod login;
 mod notifier;
@@ -14,21 +16,19 @@ mod progress;
 mod queue;
 mod source;
 mod store;
+mod store_state;
 mod upload;
 
-pub use ledger::MemoryLedger;
+pub use cache::MemoryCache;
+pub use ledger::MemoryJobTable;
 pub use login::FixedLogin;
 pub use notifier::RecordingNotifier;
 pub use orders::{order_columns, order_row};
 pub use progress::RecordingProgress;
 pub use queue::RecordingQueue;
 pub use source::{OwnedCell, ScriptedSource};
-pub use store::{MemoryStore, StoreFault};
+pub use store::MemoryStore;
+pub use store_state::StoreFault;
 pub use upload::MemoryUpload;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Locks. A test that panicked with the lock in hand has failed already; the others may look at what it left.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use crate::mutex::lock;

@@ -14,6 +14,7 @@ pub struct RecordingNotifier {
 #[derive(Debug, Default)]
 struct State {
     failures_left: usize,
+    refused: Option<fn(&Notice) -> bool>,
     published: Vec<Notice>,
 }
 
@@ -27,7 +28,13 @@ impl RecordingNotifier {
     /// A notifier that refuses the first `failures` notices.
     #[must_use]
     pub fn failing_first(failures: usize) -> Self {
-        Self { state: Mutex::new(State { failures_left: failures, published: Vec::new() }) }
+        Self { state: Mutex::new(State { failures_left: failures, ..State::default() }) }
+    }
+
+    /// A notifier that refuses these notices for good.
+    #[must_use]
+    pub fn refusing(refused: fn(&Notice) -> bool) -> Self {
+        Self { state: Mutex::new(State { refused: Some(refused), ..State::default() }) }
     }
 
     /// What was taken, in order.
@@ -42,7 +49,10 @@ impl Notifier for RecordingNotifier {
         let mut state = lock(&self.state);
         if state.failures_left > 0 {
             state.failures_left -= 1;
-            return Err(NotifyError("the notifier was told to fail".into()));
+            return Err(NotifyError::Unavailable("the notifier was told to fail".into()));
+        }
+        if state.refused.is_some_and(|refused| refused(notice)) {
+            return Err(NotifyError::Refused("the notifier was told to refuse it".into()));
         }
         state.published.push(notice.clone());
         Ok(())

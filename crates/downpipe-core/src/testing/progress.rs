@@ -3,10 +3,10 @@
 use std::sync::Mutex;
 
 use super::lock;
+use crate::export::Progress;
 use crate::ledger::LedgerError;
-use crate::pipeline::Progress;
 
-/// Keeps every sign of life, and can end an export as a ledger would that has given the job to somebody else.
+/// Records all progress, and can end an export as a ledger does whose job another worker has.
 #[derive(Debug, Default)]
 pub struct RecordingProgress {
     heard: Mutex<Vec<(u64, u64)>>,
@@ -33,7 +33,7 @@ impl RecordingProgress {
         Self { heard: Mutex::default(), lease: Some(LostLease { job, attempt, after }) }
     }
 
-    /// Rows and bytes, in the order in which they were told.
+    /// Rows and bytes, in the order in which they were reported.
     #[must_use]
     pub fn heard(&self) -> Vec<(u64, u64)> {
         lock(&self.heard).clone()
@@ -41,13 +41,13 @@ impl RecordingProgress {
 }
 
 impl Progress for RecordingProgress {
-    async fn advanced(&self, rows: u64, bytes: u64) -> Result<(), LedgerError> {
-        self.confirmed().await?;
+    async fn on_progress(&self, rows: u64, bytes: u64) -> Result<(), LedgerError> {
+        self.ensure_lease_held().await?;
         lock(&self.heard).push((rows, bytes));
         Ok(())
     }
 
-    async fn confirmed(&self) -> Result<(), LedgerError> {
+    async fn ensure_lease_held(&self) -> Result<(), LedgerError> {
         match &self.lease {
             Some(LostLease { job, attempt, after }) if lock(&self.heard).len() >= *after => {
                 Err(LedgerError::LeaseLost { job: job.clone(), attempt: *attempt })

@@ -1,4 +1,4 @@
-//! A source whose rows are written down in the test.
+//! A source with the rows of the test.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use downpipe_format::{Cell, Column, Date, Time};
 
 use super::lock;
-use crate::source::{EndOfResult, Query, RowSink, RowSource, SinkState, SourceError};
+use crate::source::{EndOfResult, Query, RowSink, RowSource, SinkState, Snapshot, SourceError};
 
 /// A [`Cell`] that owns its bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +26,7 @@ pub enum OwnedCell {
 }
 
 impl OwnedCell {
-    /// The cell as an encoder takes it.
+    /// Returns the cell as an encoder takes it.
     #[must_use]
     pub fn as_cell(&self) -> Cell<'_> {
         match self {
@@ -57,7 +57,7 @@ impl From<i64> for OwnedCell {
     }
 }
 
-/// Gives the rows it was made with, and then ends as it was told to.
+/// Gives the rows it was made with, and ends in the way it was told.
 pub struct ScriptedSource {
     columns: Vec<Column>,
     rows: Vec<Vec<OwnedCell>>,
@@ -75,7 +75,14 @@ impl ScriptedSource {
     /// The moment of every result.
     pub const AS_OF: jiff::Timestamp = jiff::Timestamp::constant(1_767_323_045, 0);
 
-    /// A source that gives these rows and ends well.
+    /// Returns the snapshot of every result.
+    #[must_use]
+    pub fn snapshot() -> Snapshot {
+        let session = [("sql_mode".to_owned(), "STRICT_TRANS_TABLES".to_owned())].into_iter().collect();
+        Snapshot { as_of: Self::AS_OF, session }
+    }
+
+    /// A source that gives these rows and completes the result.
     #[must_use]
     pub fn new(columns: Vec<Column>, rows: Vec<Vec<OwnedCell>>) -> Self {
         Self { columns, rows, counted: None, failure: None, queries: Mutex::default() }
@@ -99,7 +106,7 @@ impl ScriptedSource {
         self
     }
 
-    /// The queries that were read, in order.
+    /// Returns the queries that were read, in order.
     #[must_use]
     pub fn queries(&self) -> Vec<Query> {
         lock(&self.queries).clone()
@@ -116,7 +123,7 @@ impl RowSource for ScriptedSource {
     async fn read<S: RowSink>(&self, query: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
         lock(&self.queries).push(query.clone());
         sink.accept(&self.columns)?;
-        let wanted = sink.start(&self.columns, Self::AS_OF)?;
+        let wanted = sink.start(&self.columns, &Self::snapshot())?;
         let given =
             self.failure.as_ref().map_or(self.rows.len(), |failure| failure.after.min(self.rows.len()));
         for row in &self.rows[..given] {
@@ -130,9 +137,10 @@ impl RowSource for ScriptedSource {
         }
         match &self.failure {
             Some(failure) => Err((failure.error)()),
-            None => {
-                Ok(EndOfResult { rows: self.counted.unwrap_or(self.rows.len() as u64), as_of: Self::AS_OF })
-            }
+            None => Ok(EndOfResult {
+                rows: self.counted.unwrap_or(self.rows.len() as u64),
+                snapshot: Self::snapshot(),
+            }),
         }
     }
 }

@@ -1,34 +1,33 @@
-//! The fakes keep the rules of the ports, and do what only fakes can.
+//! Tests that the fakes keep the contracts of the ports, and that their injected faults work.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use downpipe_core::definition::Retention;
-use downpipe_core::entry::NOTICE_RIGHT;
-use downpipe_core::job::{JobState, NewJob};
-use downpipe_core::ledger::{Claim, Ledger as _, LedgerError};
+use downpipe_core::job::{JobAttempt, JobState, NewJob, ObjectDigest};
+use downpipe_core::ledger::{Claim, Ledger, LedgerError, NOTIFY_LEASE};
 use downpipe_core::login::{Account, Credential, Freshness, Login, LoginSource as _};
 use downpipe_core::notice::{Notice, Notifier as _};
-use downpipe_core::store::{NewObject, ObjectStore as _, StoreError, Total, WriteToken};
+use downpipe_core::store::{NewObject, ObjectStore as _, Retention, StoreError};
 use downpipe_core::testing::contracts::{
-    Seen, go_on_contract, ledger_contract, rename_contract, store_contract, store_refuses_wrong_checksums,
+    Seen, ledger_contract, rename_contract, resume_contract, shared_store_contract,
+    store_refuses_wrong_checksums,
 };
-use downpipe_core::testing::{FixedLogin, MemoryLedger, MemoryStore, RecordingNotifier, StoreFault};
+use downpipe_core::testing::{FixedLogin, MemoryJobTable, MemoryStore, RecordingNotifier, StoreFault};
 
 use crate::samples::{job, job_id, receipt};
 
 #[tokio::test]
-async fn the_memory_ledger_keeps_the_rules() {
-    ledger_contract(async || MemoryLedger::new(), async |ledger, time| ledger.pass(time)).await;
+async fn memory_ledger_keeps_the_ledger_contract() {
+    ledger_contract(async || MemoryJobTable::new(), async |table, time| table.pass(time)).await;
 }
 
 #[tokio::test]
-async fn the_memory_store_keeps_the_rules() {
+async fn memory_store_keeps_the_store_contracts() {
     let store = MemoryStore::new();
-    store_contract(&store, "contract", async |key| store.get(key)).await;
+    shared_store_contract(&store, "contract", async |key| store.get(key)).await;
     store_refuses_wrong_checksums(&store, "checksums", async |key| store.get(key)).await;
-    go_on_contract(&store, "go on", async |key| store.get(key)).await;
+    resume_contract(&store, "resume", async |key| store.get(key)).await;
     rename_contract(&store, "renamed", async |key| {
         let metadata = store.metadata(key)?.into_iter().map(|(name, value)| (name.to_owned(), value));
         let (body, file_name) = (store.get(key)?, store.file_name(key)?);
@@ -40,18 +39,18 @@ async fn the_memory_store_keeps_the_rules() {
 }
 
 #[tokio::test]
-async fn the_memory_store_fails_at_the_rename_it_was_told() {
+async fn memory_store_with_a_rename_fault_fails_at_that_rename() {
     let to = NewObject {
         key: "job/orders.csv".to_owned(),
         file_name: "orders.csv".to_owned(),
         content_type: "text/csv".to_owned(),
-        token: WriteToken { job: job_id(), attempt: 1 },
+        token: JobAttempt { job: job_id(), attempt: 1 },
         retention: Retention::default(),
         metadata: BTreeMap::new(),
     };
     let from = to.staged(1);
-    // Nothing has no bytes, and a checksum of 0.
-    let nothing = Total { bytes: 0, crc64nvme: 0 };
+    // An empty object has a checksum of 0.
+    let nothing = ObjectDigest { bytes: 0, crc64nvme: 0 };
     for (fault, left) in [
         (StoreFault::Rename(2), vec![&from.key]),
         (StoreFault::RenameHalfway(2), vec![&from.key, &to.key]),
@@ -61,7 +60,7 @@ async fn the_memory_store_fails_at_the_rename_it_was_told() {
         let other = NewObject { key: "job/other.csv".to_owned(), ..to.clone() };
         store.put(&from, Bytes::new(), nothing).await.unwrap();
         store.rename(&from, &other, nothing).await.unwrap();
-        store.clear(&other).await.unwrap();
+        store.delete_job_objects(&other).await.unwrap();
         store.put(&from, Bytes::new(), nothing).await.unwrap();
         let failed = store.rename(&from, &to, nothing).await;
         assert!(matches!(failed, Err(StoreError::Unavailable { .. })), "{fault:?}: {failed:?}");
@@ -80,51 +79,60 @@ fn new_job() -> NewJob {
         request_id: job.request_id,
         message_id: job.message_id,
         message: job.message,
-        sameness: None,
+        fingerprint: None,
+        shared_fingerprint: None,
         reuse: None,
+        language: None,
+        via: job.via,
+        app: None,
+        definition_sha256: None,
+        expected_rows: None,
     }
 }
 
 #[tokio::test]
-async fn the_memory_ledger_says_how_long_it_is_busy_and_since_when() {
-    let ledger = MemoryLedger::new();
+async fn memory_ledger_claim_of_a_held_job_says_how_long_it_is_busy() {
+    let ledger = Ledger::new(MemoryJobTable::new());
     ledger.accept(&new_job()).await.unwrap();
     ledger.claim(&job_id(), "one", Duration::from_secs(60)).await.unwrap();
-    ledger.pass(Duration::from_secs(15));
+    ledger.table().pass(Duration::from_secs(15));
     let claim = ledger.claim(&job_id(), "two", Duration::from_secs(60)).await.unwrap();
     let Claim::Busy(job, left) = claim else { panic!("{claim:?}") };
     assert_eq!(left, Duration::from_secs(45));
-    assert_eq!((job.created_at, job.started_at), (MemoryLedger::BEGINNING, Some(MemoryLedger::BEGINNING)));
-    ledger.pass(left);
+    assert_eq!(
+        (job.created_at, job.started_at),
+        (MemoryJobTable::BEGINNING, Some(MemoryJobTable::BEGINNING))
+    );
+    ledger.table().pass(left);
     let claim = ledger.claim(&job_id(), "two", Duration::from_secs(60)).await.unwrap();
-    assert!(matches!(claim, Claim::Granted(lease, _) if lease.attempt == 2));
+    assert!(matches!(claim, Claim::Granted(lease, _) if lease.attempt() == 2));
 }
 
 #[tokio::test]
-async fn in_the_memory_ledger_the_right_to_tell_runs_out() {
-    let ledger = MemoryLedger::new();
+async fn memory_ledger_notify_lease_expires() {
+    let ledger = Ledger::new(MemoryJobTable::new());
     ledger.accept(&new_job()).await.unwrap();
-    assert!(ledger.claim_notice(&job_id()).await.unwrap());
-    ledger.pass(NOTICE_RIGHT - Duration::from_secs(1));
-    assert!(!ledger.claim_notice(&job_id()).await.unwrap());
-    ledger.pass(Duration::from_secs(1));
-    assert!(ledger.claim_notice(&job_id()).await.unwrap());
+    assert!(ledger.claim_notification(&job_id()).await.unwrap().is_some());
+    ledger.table().pass(NOTIFY_LEASE - Duration::from_secs(1));
+    assert!(ledger.claim_notification(&job_id()).await.unwrap().is_none());
+    ledger.table().pass(Duration::from_secs(1));
+    assert!(ledger.claim_notification(&job_id()).await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn the_memory_ledger_fails_when_told() {
-    let ledger = MemoryLedger::new();
-    ledger.fail_next(1);
+async fn memory_ledger_with_fail_next_fails_once() {
+    let ledger = Ledger::new(MemoryJobTable::new());
+    ledger.table().fail_next(1);
     assert!(matches!(ledger.accept(&new_job()).await, Err(LedgerError::Unavailable(_))));
     assert_eq!(ledger.find(&job_id()).await.unwrap(), None, "a call that failed did nothing");
     ledger.accept(&new_job()).await.unwrap();
 }
 
 #[tokio::test]
-async fn the_notifier_fails_first_and_records_then() {
+async fn recording_notifier_with_failures_fails_first_and_then_records() {
     let mut ready = job(JobState::Ready);
     ready.receipt = Some(receipt());
-    let notice = Notice::of(&ready, None).unwrap();
+    let notice = Notice::of(&ready, None, None).unwrap();
     let notifier = RecordingNotifier::failing_first(1);
     assert!(notifier.publish(&notice).await.is_err());
     notifier.publish(&notice).await.unwrap();
@@ -132,7 +140,7 @@ async fn the_notifier_fails_first_and_records_then() {
 }
 
 #[tokio::test]
-async fn a_login_shows_neither_account_nor_password() {
+async fn debug_output_of_a_login_hides_account_and_password() {
     let login = Login {
         account: Account { host: "db".to_owned(), port: 3306, username: "reader".to_owned(), database: None },
         credential: Credential::Password("secret".to_owned()),

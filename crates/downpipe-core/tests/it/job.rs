@@ -1,4 +1,4 @@
-//! A job's identity follows from the request.
+//! Tests that a job's identity follows from its request.
 
 use downpipe_core::job::{JobId, JobState, NewJob};
 use downpipe_core::message::{MAX_BODY_BYTES, Message};
@@ -13,21 +13,27 @@ fn id(body: &str, message_id: &str) -> JobId {
     JobId::of_request(&message(body), message_id)
 }
 
-/// A release that changed these would deliver every file twice that is under way while it is rolled out.
+/// A release that changed the ids would deliver every file in progress twice during its rollout.
 #[test]
-fn ids_never_change() {
+fn job_id_of_a_request_never_changes() {
     assert_snapshot!(id(REQUEST, "m-1"), @"ee3d9164b6b5f6e99a42f5a3");
     assert_snapshot!(id(r#"{"export":"orders","request_id":"r-1"}"#, "m-1"), @"08f5db07595592aaa999cdaf");
     assert_snapshot!(JobId::of_unreadable("m-1", "test"), @"6d1b1c3ca78d662fb304bc1f");
 }
 
 #[test]
-fn the_same_request_is_the_same_job() {
+fn equal_requests_have_the_same_job_id() {
     let reordered = r#" {"requested_by":"alice@example.com", "profile":null,
         "params":{"limit":5,"from":"2026-01-01"}, "export":"orders"} "#;
     assert_eq!(id(REQUEST, "m-1"), id(reordered, "m-1"));
     let keyed = r#"{"export":"orders","request_id":"r-1"}"#;
     assert_eq!(id(keyed, "m-1"), id(keyed, "m-2"), "the sender's key counts, not the delivery");
+    let in_japanese = r#"{"export":"orders","request_id":"r-1","language":"ja"}"#;
+    assert_eq!(
+        id(keyed, "m-1"),
+        id(in_japanese, "m-1"),
+        "the language of the e-mails is no part of a request"
+    );
     assert_eq!(
         id(r#"{"export":"orders"}"#, "r-1"),
         id(keyed, "m-1"),
@@ -36,7 +42,7 @@ fn the_same_request_is_the_same_job() {
 }
 
 #[test]
-fn another_request_is_another_job() {
+fn different_requests_have_different_job_ids() {
     let others = [
         REQUEST.replace("alice", "bob"),
         REQUEST.replace("orders", "order"),
@@ -55,7 +61,7 @@ fn another_request_is_another_job() {
 }
 
 #[test]
-fn an_id_is_24_hexadecimal_digits() {
+fn job_id_of_other_than_24_hexadecimal_digits_is_refused() {
     assert_eq!(
         "0123456789abcdef01234567".parse::<JobId>().map(|id| id.to_string()),
         Ok("0123456789abcdef01234567".into())
@@ -73,14 +79,17 @@ fn an_id_is_24_hexadecimal_digits() {
 }
 
 #[test]
-fn states_are_found_by_name() {
-    for (state, name) in JobState::ALL {
-        assert_eq!((name.parse(), state.as_str()), (Ok(state), name));
+fn job_state_is_parsed_by_its_name() {
+    let names = ["queued", "running", "waiting", "ready", "failed", "cancelled", "expired"];
+    assert_eq!(JobState::ALL.map(JobState::as_str), names);
+    for state in JobState::ALL {
+        let name = state.as_str();
+        assert_eq!(name.parse(), Ok(state));
         assert_eq!(serde_json::to_value(state).unwrap(), name);
     }
     assert_snapshot!("done".parse::<JobState>().unwrap_err(), @r#"expected a job state, got "done""#);
     let terminal: Vec<&str> =
-        JobState::ALL.into_iter().filter(|(state, _)| state.is_terminal()).map(|(_, name)| name).collect();
+        JobState::ALL.into_iter().filter(|state| state.is_terminal()).map(JobState::as_str).collect();
     assert_eq!(terminal, ["ready", "failed", "cancelled", "expired"]);
 }
 
@@ -89,7 +98,7 @@ fn new_job(body: &str) -> Option<NewJob> {
 }
 
 #[test]
-fn every_message_but_a_continuation_is_a_job() {
+fn message_other_than_a_continuation_is_a_job() {
     assert_eq!(new_job(r#"{"continue":"0123456789abcdef01234567"}"#), None);
     let job = new_job(REQUEST).unwrap();
     assert_eq!(job.id, id(REQUEST, "m-1"));
@@ -101,7 +110,7 @@ fn every_message_but_a_continuation_is_a_job() {
 }
 
 #[test]
-fn a_message_that_cannot_be_read_says_what_it_can() {
+fn unreadable_message_keeps_its_readable_fields() {
     let job = new_job("test").unwrap();
     assert_eq!(
         (job.requested_by.as_str(), job.export.as_str(), job.request_id.as_str()),
@@ -123,7 +132,7 @@ fn a_message_that_cannot_be_read_says_what_it_can() {
 }
 
 #[test]
-fn the_largest_message_fits_the_ledger() {
+fn message_of_the_largest_size_fits_the_ledger() {
     let body = format!(r#"{{"export":"{}"}}"#, "x".repeat(MAX_BODY_BYTES));
     let job = new_job(&body).unwrap();
     assert_eq!((job.export.as_str(), job.message), ("", body));

@@ -1,16 +1,27 @@
-//! Values of every type, and what is not one.
+//! Tests values of every type, and texts that are none.
 
+use downpipe_core::catalog::{Param, ParamType, Value};
 use downpipe_core::message::RawParam;
-use downpipe_core::params::{Param, ParamType, Value};
 use insta::assert_snapshot;
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
-fn param(kind: ParamType) -> Param {
-    Param { kind, required: true, default: None, one_of: Vec::new(), label: None, max_length: None }
+/// Returns a required parameter of a type, without anything else.
+pub(crate) fn param(kind: ParamType) -> Param {
+    Param {
+        kind,
+        required: true,
+        default: None,
+        one_of: Vec::new(),
+        label: None,
+        help: None,
+        locked: false,
+        max_length: None,
+    }
 }
 
 fn read(kind: ParamType, raw: RawParam) -> Result<Value, String> {
-    param(kind).read("params.x", Some(&raw)).map_err(|error| error.to_string())
+    param(kind).read("params.x", Some(&raw), &TimeZone::UTC).map_err(|error| error.to_string())
 }
 
 fn text(text: &str) -> RawParam {
@@ -21,13 +32,13 @@ fn number(digits: &str) -> RawParam {
     RawParam::Number(digits.to_owned())
 }
 
-/// What the text of a value becomes, or `None`.
+/// Parses a text, and returns the value's text or `None`.
 fn read_text(kind: ParamType, raw: &str) -> Option<String> {
     read(kind, text(raw)).ok().map(|value| value.to_string())
 }
 
 #[test]
-fn strings_are_taken_as_they_are() {
+fn string_is_taken_as_sent() {
     for sent in ["", " a ", "'; DROP TABLE t; --", "日本\n🧾", "\0"] {
         assert_eq!(read(ParamType::String, text(sent)), Ok(Value::String(sent.to_owned())));
     }
@@ -36,7 +47,7 @@ fn strings_are_taken_as_they_are() {
 }
 
 #[test]
-fn integers_have_64_bits() {
+fn integer_beyond_64_bits_is_refused() {
     for raw in ["0", "-1", "9223372036854775807", "-9223372036854775808", "007"] {
         let expected = Ok(Value::Integer(raw.parse().unwrap()));
         assert_eq!(read(ParamType::Integer, text(raw)), expected);
@@ -62,7 +73,7 @@ fn integers_have_64_bits() {
 }
 
 #[test]
-fn decimals_keep_their_digits() {
+fn decimal_keeps_its_digits() {
     let widest = format!("-{}.{}", "9".repeat(35), "9".repeat(30));
     for raw in ["0", "-0.00", "12.50", "00012", "0.10", &widest] {
         assert_eq!(read(ParamType::Decimal, text(raw)), Ok(Value::Decimal(raw.to_owned())));
@@ -76,7 +87,7 @@ fn decimals_keep_their_digits() {
 }
 
 #[test]
-fn booleans_are_true_or_false() {
+fn boolean_other_than_true_or_false_is_refused() {
     assert_eq!(read(ParamType::Boolean, RawParam::Boolean(true)), Ok(Value::Boolean(true)));
     assert_eq!(read(ParamType::Boolean, text("false")), Ok(Value::Boolean(false)));
     for raw in ["", "True", "yes", "1", " true"] {
@@ -86,7 +97,7 @@ fn booleans_are_true_or_false() {
 }
 
 #[test]
-fn dates_are_days_that_exist() {
+fn date_that_does_not_exist_is_refused() {
     for raw in ["2026-01-31", "2024-02-29", "1000-01-01", "9999-12-31"] {
         assert_eq!(read_text(ParamType::Date, raw).as_deref(), Some(raw));
     }
@@ -113,7 +124,7 @@ fn dates_are_days_that_exist() {
 }
 
 #[test]
-fn dates_with_times_are_in_utc() {
+fn datetime_with_an_offset_is_converted_to_utc() {
     let read = |raw: &str| read_text(ParamType::DateTime, raw);
     for (raw, expected) in [
         ("2026-01-31T23:59:59", "2026-01-31T23:59:59"),
@@ -150,8 +161,9 @@ fn dates_with_times_are_in_utc() {
 }
 
 #[test]
-fn a_value_may_be_left_out_where_the_definition_says_so() {
-    let missing = |param: &Param| param.read("params.x", None).map_err(|error| error.to_string());
+fn missing_value_is_refused_unless_optional_or_defaulted() {
+    let missing =
+        |param: &Param| param.read("params.x", None, &TimeZone::UTC).map_err(|error| error.to_string());
     assert_snapshot!(missing(&param(ParamType::Date)).unwrap_err(), @"params.x: expected a date such as 2026-01-31, got nothing");
     let optional = Param { required: false, ..param(ParamType::Date) };
     assert_eq!(missing(&optional), Ok(Value::Null(ParamType::Date)));
@@ -160,19 +172,19 @@ fn a_value_may_be_left_out_where_the_definition_says_so() {
 }
 
 #[test]
-fn a_value_may_be_bounded() {
+fn value_out_of_bounds_is_refused() {
     let short = Param { max_length: Some(3), ..param(ParamType::String) };
-    assert!(short.read("params.x", Some(&text("あいう"))).is_ok());
-    assert_snapshot!(short.read("params.x", Some(&text("あいうえ"))).unwrap_err(), @"params.x: expected at most 3 characters, got 4 characters");
+    assert!(short.read("params.x", Some(&text("あいう")), &TimeZone::UTC).is_ok());
+    assert_snapshot!(short.read("params.x", Some(&text("あいうえ")), &TimeZone::UTC).unwrap_err(), @"params.x: expected at most 3 characters, got 4 characters");
     let one_of = Param { one_of: vec![Value::Integer(1), Value::Integer(2)], ..param(ParamType::Integer) };
-    assert_eq!(one_of.read("params.x", Some(&text("2"))), Ok(Value::Integer(2)));
-    assert_snapshot!(one_of.read("params.x", Some(&number("3"))).unwrap_err(), @"params.x: expected one of 1, 2, got 3");
+    assert_eq!(one_of.read("params.x", Some(&text("2")), &TimeZone::UTC), Ok(Value::Integer(2)));
+    assert_snapshot!(one_of.read("params.x", Some(&number("3")), &TimeZone::UTC).unwrap_err(), @"params.x: expected one of 1, 2, got 3");
     let long = "x".repeat(1_000);
     assert_snapshot!(read(ParamType::Integer, text(&long)).unwrap_err(), @r#"params.x: expected a whole number between -9223372036854775808 and 9223372036854775807, got "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"#);
 }
 
 #[test]
-fn receipts_show_what_was_meant() {
+fn value_in_a_receipt_keeps_its_meaning() {
     let date = read(ParamType::Date, text("2026-01-31")).unwrap();
     let values = [
         Value::Null(ParamType::Date),
@@ -187,7 +199,7 @@ fn receipts_show_what_was_meant() {
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(raw in "\\PC{0,30}|[0-9TZ:.+ -]{0,30}") {
+    fn parameter_of_any_text_causes_no_panic(raw in "\\PC{0,30}|[0-9TZ:.+ -]{0,30}") {
         for kind in [ParamType::String, ParamType::Integer, ParamType::Decimal, ParamType::Boolean, ParamType::Date, ParamType::DateTime] {
             let _ = read(kind, text(&raw));
             let _ = read(kind, number(&raw));
@@ -195,7 +207,7 @@ proptest! {
     }
 
     #[test]
-    fn every_date_reads_back(year in 1000..10_000_i16, month in 1..13_i8, day in 1..29_i8) {
+    fn valid_date_reads_back_equal(year in 1000..10_000_i16, month in 1..13_i8, day in 1..29_i8) {
         let raw = format!("{year:04}-{month:02}-{day:02}");
         prop_assert_eq!(read_text(ParamType::Date, &raw), Some(raw));
     }

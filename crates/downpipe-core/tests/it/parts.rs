@@ -1,4 +1,4 @@
-//! How bytes are cut into parts, for rows of any size, and how many are held at once.
+//! Tests how rows of any size are cut into parts, and how many parts are in memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,9 +7,9 @@ use downpipe_core::testing::{MemoryStore, OwnedCell, ScriptedSource};
 use downpipe_format::Cell;
 use proptest::prelude::*;
 
-use crate::pipeline::{Bench, KEY, PART, assert_proven, columns};
+use crate::pipeline::{KEY, PART, TestExport, assert_proven, columns};
 
-/// Rows with memos of these sizes, each row different from its neighbours.
+/// Returns rows with memos of these sizes, each row different from its neighbours.
 fn source(memos: &[usize]) -> ScriptedSource {
     let row = |(id, memo): (i64, &usize)| {
         let letter = char::from(b'a' + u8::try_from(id % 26).unwrap());
@@ -23,13 +23,13 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn no_more_parts_are_under_way_than_the_store_allows() {
-    let bench = Bench::new();
-    bench.export(&source(&[PART; 5])).await.unwrap();
-    assert_eq!(bench.store.most_parts_under_way(), 2, "both places are used, and no third");
+async fn parts_in_flight_stay_within_the_limit_of_the_store() {
+    let fixture = TestExport::new();
+    fixture.export(&source(&[PART; 5])).await.unwrap();
+    assert_eq!(fixture.store.most_parts_under_way(), 2, "both places are used, and no third");
 }
 
-/// A source that looks, after every row, at how many bytes it has given and the store has not got.
+/// A source that measures after every row how many bytes have not reached the store.
 struct Measuring {
     store: MemoryStore,
     most_held: AtomicUsize,
@@ -39,7 +39,7 @@ const ROW: usize = PART / 4;
 
 impl RowSource for Measuring {
     async fn read<S: RowSink>(&self, _: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
-        sink.start(&columns(), ScriptedSource::AS_OF)?;
+        sink.start(&columns(), &ScriptedSource::snapshot())?;
         let (memo, count) = (vec![b'x'; ROW], 24);
         for row in 1..=count {
             sink.cell(Cell::Int(1));
@@ -51,15 +51,15 @@ impl RowSource for Measuring {
                 sink.flush().await?;
             }
         }
-        Ok(EndOfResult { rows: count as u64, as_of: ScriptedSource::AS_OF })
+        Ok(EndOfResult { rows: count as u64, snapshot: ScriptedSource::snapshot() })
     }
 }
 
 #[tokio::test]
-async fn memory_holds_the_parts_under_way_and_one_more() {
-    let bench = Bench::new();
-    let source = Measuring { store: bench.store.clone(), most_held: AtomicUsize::new(0) };
-    bench.export(&source).await.unwrap();
+async fn memory_holds_the_parts_in_flight_and_one_more() {
+    let fixture = TestExport::new();
+    let source = Measuring { store: fixture.store.clone(), most_held: AtomicUsize::new(0) };
+    fixture.export(&source).await.unwrap();
     let most = source.most_held.load(Ordering::Relaxed);
     assert!(most >= 2 * PART, "a part travels while the next one is filled: {most}");
     assert!(most <= 3 * (PART + ROW), "two parts under way and one being filled: {most}");
@@ -69,18 +69,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 20, ..ProptestConfig::default() })]
 
     #[test]
-    fn parts_are_cut_at_rows_and_make_up_the_file(
+    fn parts_of_any_rows_end_at_rows_and_make_up_the_file(
         memos in proptest::collection::vec(prop_oneof![0..100_usize, 2_000_000..5_000_000_usize, Just(PART)], 0..8),
     ) {
-        let bench = Bench::new();
-        let receipt = block_on(bench.export(&source(&memos))).unwrap();
-        let file = bench.file();
+        let fixture = TestExport::new();
+        let receipt = block_on(fixture.export(&source(&memos))).unwrap();
+        let file = fixture.file();
         assert_proven(&receipt, &file);
         prop_assert_eq!(receipt.rows, memos.len() as u64);
-        let pieces = bench.store.pieces(KEY);
+        let pieces = fixture.store.pieces(KEY);
         let lines: Vec<&[u8]> = file.split_inclusive(|byte| *byte == b'\n').collect();
         prop_assert_eq!(lines.len(), memos.len() + 1);
-        // Each part is the fewest rows that fill it; only the last may have fewer.
+        // Each part has the fewest rows that fill it, except the last.
         let mut expected = vec![0];
         for line in lines {
             let last = expected.len() - 1;
@@ -92,7 +92,7 @@ proptest! {
         }
         let actual: Vec<usize> = pieces.iter().map(bytes::Bytes::len).collect();
         prop_assert_eq!(actual, expected);
-        prop_assert!(bench.store.most_parts_under_way() <= 2);
-        prop_assert_eq!((bench.store.open_uploads(), bench.store.orphaned_parts()), (0, 0));
+        prop_assert!(fixture.store.most_parts_under_way() <= 2);
+        prop_assert_eq!((fixture.store.open_uploads(), fixture.store.orphaned_parts()), (0, 0));
     }
 }

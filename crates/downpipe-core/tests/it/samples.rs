@@ -1,11 +1,10 @@
-//! Definitions, messages, receipts and jobs for the tests of other modules.
+//! Provides definitions, messages, receipts and jobs for the other modules.
 
-use downpipe_core::catalog::{Catalog, DefinitionFile};
-use downpipe_core::definition::Definition;
-use downpipe_core::job::{Job, JobId, JobState};
+use downpipe_core::catalog::{Catalog, Definition, DefinitionFile};
+use downpipe_core::job::{FileReceipt, Job, JobId, JobState, Receipt, Via};
 use downpipe_core::message::{ExportMessage, Message};
-use downpipe_core::receipt::{FileReceipt, Receipt};
 use downpipe_core::request::ExportRequest;
+use downpipe_core::testing::ScriptedSource;
 
 /// 2026-01-02T03:04:05Z
 pub(crate) const NOW: jiff::Timestamp = jiff::Timestamp::constant(1_767_323_045, 0);
@@ -19,7 +18,7 @@ pub(crate) fn catalog(text: &str) -> Catalog {
     Catalog::parse(&[file]).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A message for the export `orders`.
+/// Parses a message that requests an export.
 pub(crate) fn message(body: &str) -> ExportMessage {
     match Message::parse(body) {
         Ok(Message::Export(message)) => message,
@@ -38,13 +37,13 @@ pub(crate) fn job_id() -> JobId {
 pub(crate) fn job(state: JobState) -> Job {
     Job {
         id: job_id(),
-        requested_by: "alice@example.com".to_owned(),
+        requested_by: "alice@example.com".parse().unwrap(),
         export: "orders".to_owned(),
         request_id: "r-1".to_owned(),
         state,
         attempt: 1,
-        tries: 1,
-        continuations: 0,
+        attempts_since_progress: 1,
+        resume_count: 0,
         rows: 0,
         bytes: 0,
         failure: None,
@@ -53,9 +52,15 @@ pub(crate) fn job(state: JobState) -> Job {
         started_at: Some(NOW),
         finished_at: Some(NOW),
         notified_at: None,
+        language: None,
+        via: Via::Queue,
+        app: None,
+        definition_sha256: None,
+        expected_rows: None,
+        sent_at: None,
         checkpoint: None,
-        owner: None,
-        sameness: None,
+        owner_message_id: None,
+        fingerprint: None,
         message_id: "m-1".to_owned(),
         message: r#"{"export":"orders","params":{"from":"2026-01-01","limit":5}}"#.to_owned(),
     }
@@ -81,6 +86,8 @@ pub(crate) fn receipt() -> Receipt {
         compression: "none".to_owned(),
         encoding: Some("UTF-8".to_owned()),
         time_zone: "UTC".to_owned(),
+        sql_time_zone: "Asia/Tokyo".to_owned(),
+        session: ScriptedSource::snapshot().session,
         columns: vec!["id".to_owned()],
         rows: 1_234_567,
         bytes: 48_312_345,

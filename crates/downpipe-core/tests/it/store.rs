@@ -1,25 +1,23 @@
-//! Names of objects.
+//! Tests the names of objects.
 
 use std::collections::BTreeMap;
 
-use downpipe_core::definition::Retention;
-use downpipe_core::job::JobId;
-use downpipe_core::receipt::Receipt;
-use downpipe_core::store::{NewObject, WriteToken, is_receipt};
+use downpipe_core::job::{JobAttempt, JobId, Receipt};
+use downpipe_core::store::{NewObject, Retention, is_receipt};
 
 fn object(key: &str) -> NewObject {
     NewObject {
         key: key.to_owned(),
         file_name: "orders.csv".to_owned(),
         content_type: "text/csv".to_owned(),
-        token: WriteToken { job: JobId::of_unreadable("key", "body"), attempt: 2 },
+        token: JobAttempt { job: JobId::of_unreadable("key", "body"), attempt: 2 },
         retention: Retention::default(),
         metadata: BTreeMap::from([("downpipe-rows", "7".to_owned())]),
     }
 }
 
 #[test]
-fn a_staged_object_is_in_the_same_folder_and_hidden() {
+fn staged_object_is_hidden_in_the_same_folder() {
     for (key, folder) in [("a/注文/orders.csv", "a/注文/"), ("orders.csv", ""), ("a/", "a/")] {
         let object = object(key);
         assert_eq!(object.folder(), folder);
@@ -30,18 +28,18 @@ fn a_staged_object_is_in_the_same_folder_and_hidden() {
 }
 
 #[test]
-fn only_what_this_attempt_staged_is_staged() {
+fn object_staged_by_another_attempt_is_not_staged() {
     let ours = object("a/orders.csv");
     assert!(ours.staged(1).is_staged());
     assert!(!ours.is_staged());
     let key = ours.staged(1).key;
-    let token = WriteToken { attempt: 3, ..ours.token };
+    let token = JobAttempt { attempt: 3, ..ours.token };
     assert!(!NewObject { token, ..object(&key) }.is_staged(), "another attempt's");
     assert!(!object("a/.downpipe-1.partial").is_staged(), "a person's");
 }
 
 #[test]
-fn receipts_are_known_by_their_keys() {
+fn receipt_is_recognized_by_its_key() {
     assert!(is_receipt(&Receipt::key_of("a/orders.csv")));
     assert!(!is_receipt("a/orders.csv"));
 }

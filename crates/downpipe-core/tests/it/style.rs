@@ -1,6 +1,8 @@
-//! Profiles of a definition's own, and which profile, format and compression go together: said before a query runs.
+//! Tests a definition's own profiles, and which profile, format and compression fit together.
 
-use downpipe_core::definition::Definition;
+use std::time::Duration;
+
+use downpipe_core::catalog::Definition;
 use downpipe_format::{Charset, ColumnOptions, LineEnd, Mask, Profile, Quoting};
 use insta::assert_snapshot;
 use jiff::tz::TimeZone;
@@ -22,7 +24,7 @@ fn refused_profile(body: &str) -> String {
 }
 
 #[test]
-fn a_definition_may_have_profiles_of_its_own() {
+fn definition_with_own_profiles_is_read() {
     let definition = definition(
         r#"
         [profiles.office]
@@ -31,7 +33,7 @@ fn a_definition_may_have_profiles_of_its_own() {
         encoding = "windows-1252"
         decimal = ","
         time_zone = "Europe/Berlin"
-        guard = false
+        escape_formulas = false
         [profiles.load]
         delimiter = "\t"
         quote = "'"
@@ -51,7 +53,7 @@ fn a_definition_may_have_profiles_of_its_own() {
         byte_order_mark: false,
         decimal: b',',
         time_zone: Some(TimeZone::get("Europe/Berlin").unwrap()),
-        guard: false,
+        escape_formulas: false,
         ..Profile::EXCEL
     };
     assert_eq!(definition.output.style.profile(), &office);
@@ -71,13 +73,13 @@ fn a_definition_may_have_profiles_of_its_own() {
 }
 
 #[test]
-fn a_profile_must_make_sense() {
-    assert_snapshot!(refused_profile("delimitter = \",\""), @r#"exports/orders.toml:4: unknown field `delimitter`, expected one of `base`, `delimiter`, `quote`, `quoting`, `line_end`, `header`, `null`, `byte_order_mark`, `encoding`, `guard`, `time_zone`, `decimal`"#);
+fn impossible_profile_is_refused() {
+    assert_snapshot!(refused_profile("delimitter = \",\""), @"exports/orders.toml:4: profiles.own.delimitter: unknown field `delimitter`, expected one of `base`, `delimiter`, `quote`, `quoting`, `line_end`, `header`, `null`, `byte_order_mark`, `encoding`, `escape_formulas`, `time_zone`, `decimal`");
     assert_snapshot!(refused_profile("base = \"lossless\""), @r#"exports/orders.toml:3: profiles.own.base: expected one of plain, excel, excel-cp932, got "lossless""#);
     assert_snapshot!(refused_profile("delimiter = \"::\""), @r#"exports/orders.toml:3: profiles.own.delimiter: expected one of "," ";" "|" "^" "~" "\t", got "::""#);
     assert_snapshot!(refused_profile("quote = \"`\""), @r#"exports/orders.toml:3: profiles.own.quote: expected one of "\"" "'", got "`""#);
-    assert_snapshot!(refused_profile("quoting = \"never\""), @r#"exports/orders.toml:4: unknown variant `never`, expected `needed` or `always`"#);
-    assert_snapshot!(refused_profile("line_end = \"cr\""), @r#"exports/orders.toml:4: unknown variant `cr`, expected `lf` or `crlf`"#);
+    assert_snapshot!(refused_profile("quoting = \"never\""), @"exports/orders.toml:4: profiles.own.quoting: unknown variant `never`, expected `needed` or `always`");
+    assert_snapshot!(refused_profile("line_end = \"cr\""), @"exports/orders.toml:4: profiles.own.line_end: unknown variant `cr`, expected `lf` or `crlf`");
     assert_snapshot!(refused_profile("null = \"a,b\""), @r#"exports/orders.toml:3: profiles.own.null: expected ASCII characters without digits, tabs, delimiters, quotes and line breaks, and not only of the letters A to F, got "a,b""#);
     assert_snapshot!(refused_profile("null = \"0\""), @r#"exports/orders.toml:3: profiles.own.null: expected ASCII characters without digits, tabs, delimiters, quotes and line breaks, and not only of the letters A to F, got "0""#);
     assert_snapshot!(refused_profile("null = \"FA\""), @r#"exports/orders.toml:3: profiles.own.null: expected ASCII characters without digits, tabs, delimiters, quotes and line breaks, and not only of the letters A to F, got "FA""#);
@@ -94,39 +96,37 @@ fn a_profile_must_make_sense() {
 }
 
 #[test]
-fn columns_may_be_ordered_and_masked() {
+fn columns_with_position_and_mask_are_read() {
     let columns = definition(
         r#"
         [columns.id]
-        order = 2
+        position = 2
         [columns.email]
         mask = "hash"
         [columns.card]
         mask = { keep_last = 4 }
-        [columns.name]
-        mask = { hash = "pepper" }
         [columns.note]
         mask = "fixed"
         "#,
     );
     let masked = |mask| ColumnOptions { mask: Some(mask), ..ColumnOptions::default() };
     let expected = [
-        ("id", ColumnOptions { order: Some(2), ..ColumnOptions::default() }),
-        ("email", masked(Mask::Hash { salt: String::new() })),
+        ("id", ColumnOptions { position: Some(2), ..ColumnOptions::default() }),
+        ("email", masked(Mask::Hash)),
         ("card", masked(Mask::KeepLast(4))),
-        ("name", masked(Mask::Hash { salt: "pepper".to_owned() })),
         ("note", masked(Mask::Fixed)),
     ];
     let expected = expected.map(|(name, options)| (name.to_owned(), options)).into();
     assert_eq!(columns.layout, downpipe_format::Layout::new(expected));
-    assert_snapshot!(refused("[columns.a]\nmask = \"md5\""), @r#"exports/orders.toml:4: expected "fixed", "hash", { hash = "a salt" } or { keep_last = a number }"#);
-    assert_snapshot!(refused("[columns.a]\nmask = { keep_last = 0 }"), @r#"exports/orders.toml:4: expected "fixed", "hash", { hash = "a salt" } or { keep_last = a number }"#);
+    assert_snapshot!(refused("[columns.a]\nmask = \"md5\""), @r#"exports/orders.toml:4: columns.a.mask: expected "fixed", "hash" or { keep_last = a number }, got "md5""#);
+    assert_snapshot!(refused("[columns.a]\nmask = { hash = \"salt\" }"), @r#"exports/orders.toml:4: columns.a.mask: expected "fixed", "hash" or { keep_last = a number }, got { hash = "salt" }"#);
+    assert_snapshot!(refused("[columns.a]\nmask = { keep_last = 0 }"), @r#"exports/orders.toml:4: columns.a.mask: expected "fixed", "hash" or { keep_last = a number }, got { keep_last = 0 }"#);
     assert_snapshot!(refused("[columns.Email]\nlabel = \"E-mail\"\n[columns.email]\nmask = \"fixed\""), @r#"exports/orders.toml:5: columns.email: the same column as "Email"; names ignore case"#);
-    assert_snapshot!(refused("[columns.a]\norder = 0"), @r#"exports/orders.toml:4: invalid value: integer `0`, expected a nonzero u32"#);
+    assert_snapshot!(refused("[columns.a]\nposition = 0"), @"exports/orders.toml:4: columns.a.position: invalid value: integer `0`, expected a nonzero u32");
 }
 
 #[test]
-fn formats_and_compressions_go_together_or_are_refused() {
+fn format_with_an_unfit_compression_is_refused() {
     assert_snapshot!(refused("[output]\nformat = \"xlsx\"\ncompression = \"gzip\""), @r#"exports/orders.toml:5: output.compression: with format xlsx, expected one of none, zip, got "gzip""#);
     let gzipped = catalog(&format!("{HEAD}[output]\ncompression = \"gzip\""));
     let style = |body: &str| accept(&gzipped, body).map(|request| request.style.extension());
@@ -141,7 +141,7 @@ fn formats_and_compressions_go_together_or_are_refused() {
 }
 
 #[test]
-fn a_message_may_choose_a_profile_of_the_definition() {
+fn message_with_a_profile_of_the_definition_is_accepted() {
     let catalog = catalog(&format!("{HEAD}[profiles.semicolons]\ndelimiter = \";\""));
     let profile = |name: &str| {
         let accepted = accept(&catalog, &format!(r#"{{"export":"orders","profile":"{name}"}}"#));
@@ -152,15 +152,19 @@ fn a_message_may_choose_a_profile_of_the_definition() {
     assert_snapshot!(profile("colons").unwrap_err(), @r#"profile: expected one of plain, excel, excel-cp932, lossless, semicolons, got "colons""#);
 }
 
-/// Such a query would run for 15 minutes first.
+/// Otherwise such a query would run for 15 minutes before it fails.
 #[test]
-fn what_takes_more_than_a_run_must_be_continuable() {
-    assert_snapshot!(refused("[limits]\nseconds = 3600\n[output]\nformat = \"xlsx\""), @r#"exports/orders.toml:6: output.format: expected csv, tsv or jsonl, and no zip: limits.seconds is more than the 900 of one run, and only these can be continued, got "xlsx""#);
-    let long = catalog(&format!("{HEAD}[limits]\nseconds = 3600"));
+fn limit_longer_than_a_run_needs_a_resumable_format() {
+    let run = Duration::from_secs(900);
+    let of_run = |rest: &str| catalog(&format!("{HEAD}{rest}")).for_runs_of(run);
+    let refused = of_run("[limits]\nseconds = 3600\n[output]\nformat = \"xlsx\"");
+    assert_eq!(refused.names().count(), 0);
+    assert_snapshot!(refused.errors()[0], @r#"exports/orders.toml:6: output.format: expected csv, tsv or jsonl, and no zip: limits.seconds is more than the 900 of one run, and only these can be continued, got "xlsx""#);
+    let long = of_run("[limits]\nseconds = 3600");
     let accepted =
         |format: &str| accept(&long, &format!(r#"{{"export":"orders","format":"{format}"}}"#)).map(drop);
     assert_eq!(accepted("jsonl"), Ok(()));
     assert_snapshot!(accepted("parquet").unwrap_err(), @r#"format: expected csv, tsv or jsonl, and no zip: limits.seconds is more than the 900 of one run, and only these can be continued, got "parquet""#);
-    let short = catalog(&format!("{HEAD}[limits]\nseconds = 900"));
+    let short = of_run("[limits]\nseconds = 900");
     assert!(accept(&short, r#"{"export":"orders","format":"parquet"}"#).is_ok());
 }

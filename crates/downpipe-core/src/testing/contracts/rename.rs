@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::samples::{bytes, object, total};
-use super::store::{PART_BYTES, begin, exists, holds, in_any_order, refused, worked};
-use crate::store::{NewObject, ObjectStore, StoreError, Total, Upload as _};
+use super::steps::{PART_BYTES, begin, exists, holds, in_any_order, refused, worked};
+use crate::job::ObjectDigest;
+use crate::store::{NewObject, ObjectStore, StoreError, Upload as _};
 
-/// What is at a key, seen past the port.
+/// An object, seen past the port.
 #[derive(Debug)]
 pub struct Seen {
     /// Its bytes.
     pub body: Vec<u8>,
-    /// What a browser saves it as.
+    /// The name under which a browser saves it.
     pub file_name: String,
     /// Its user metadata.
     pub metadata: BTreeMap<String, String>,
@@ -33,18 +34,18 @@ pub async fn rename_contract<S: ObjectStore>(
     let fetch = async |key: &str| see(key).await.map(|seen| seen.body);
     // A staged file has a plain name, but not a plain folder.
     let key = |rule: &str| format!("{prefix}/{rule}/注文+%41 (1)/注文.csv");
-    a_renamed_file_is_whole_under_its_new_key_and_name(store, key("whole"), &see).await;
-    a_file_of_many_parts_is_renamed_whole(store, key("parts"), &fetch).await;
-    an_empty_file_is_renamed(store, key("empty"), &fetch).await;
-    a_rename_never_replaces_a_file_of_another(store, key("exists"), &fetch).await;
-    a_file_of_another_is_not_renamed(store, key("foreign"), &fetch).await;
-    what_is_nowhere_cannot_be_renamed(store, key("absent"), &fetch).await;
-    a_file_that_is_not_what_was_sent_is_not_renamed(store, key("wrong"), &fetch).await;
-    a_file_is_not_renamed_to_itself(store, key("itself"), &fetch).await;
-    a_rename_that_broke_off_half_way_is_finished(store, key("halfway"), &fetch).await;
+    renamed_file_is_whole_under_its_new_key_and_name(store, key("whole"), &see).await;
+    file_of_many_parts_renamed_is_whole(store, key("parts"), &fetch).await;
+    empty_file_is_renamed(store, key("empty"), &fetch).await;
+    file_of_another_is_never_replaced_by_rename(store, key("exists"), &fetch).await;
+    file_of_another_is_not_renamed(store, key("foreign"), &fetch).await;
+    file_that_is_nowhere_cannot_be_renamed(store, key("absent"), &fetch).await;
+    file_of_wrong_size_is_not_renamed(store, key("wrong"), &fetch).await;
+    file_is_not_renamed_to_itself(store, key("itself"), &fetch).await;
+    rename_broken_off_half_way_is_finished(store, key("halfway"), &fetch).await;
 }
 
-async fn a_renamed_file_is_whole_under_its_new_key_and_name<S: ObjectStore>(
+async fn renamed_file_is_whole_under_its_new_key_and_name<S: ObjectStore>(
     store: &S,
     key: String,
     see: &impl AsyncFn(&str) -> Option<Seen>,
@@ -70,7 +71,7 @@ async fn a_renamed_file_is_whole_under_its_new_key_and_name<S: ObjectStore>(
     }
 }
 
-async fn a_file_of_many_parts_is_renamed_whole<S: ObjectStore>(
+async fn file_of_many_parts_renamed_is_whole<S: ObjectStore>(
     store: &S,
     key: String,
     fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>,
@@ -86,7 +87,7 @@ async fn a_file_of_many_parts_is_renamed_whole<S: ObjectStore>(
     assert_eq!(fetch(&from.key).await, None, "nothing is at a file's old key");
 }
 
-async fn an_empty_file_is_renamed<S: ObjectStore>(
+async fn empty_file_is_renamed<S: ObjectStore>(
     store: &S,
     key: String,
     fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>,
@@ -98,7 +99,7 @@ async fn an_empty_file_is_renamed<S: ObjectStore>(
     assert_eq!(fetch(&from.key).await, None, "nothing is at a file's old key");
 }
 
-async fn a_rename_never_replaces_a_file_of_another<S: ObjectStore>(
+async fn file_of_another_is_never_replaced_by_rename<S: ObjectStore>(
     store: &S,
     key: String,
     fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>,
@@ -106,21 +107,21 @@ async fn a_rename_never_replaces_a_file_of_another<S: ObjectStore>(
     let (from, to) = pair(key, "exists", 2);
     let (ours, theirs) = (bytes(1_000, 1), bytes(1_000, 2));
     worked(store.put(&from, ours.clone(), total(&ours)).await, "a staged file is put");
-    for (name, attempt) in [("somebody", 2), ("exists", 1), ("exists", 3)] {
+    for (name, attempt) in [("another job", 2), ("exists", 1), ("exists", 3)] {
         let other = object(to.key.clone(), name, attempt);
         worked(store.put(&other, theirs.clone(), total(&theirs)).await, "a small file is put");
         let rule = "a rename never replaces an object of another attempt";
         exists(store.rename(&from, &to, total(&ours)).await, rule);
         holds(fetch, &to.key, &theirs, rule).await;
         holds(fetch, &from.key, &ours, "a file that could not be renamed is still at its old key").await;
-        worked(store.clear(&other).await.or_else(only_exists), "the other's object is cleared");
+        worked(store.delete_job_objects(&other).await.or_else(only_exists), "the other's object is removed");
     }
     worked(store.put(&from, ours.clone(), total(&ours)).await, "a staged file is put again");
-    worked(store.rename(&from, &to, total(&ours)).await, "a key that was cleared is free");
+    worked(store.rename(&from, &to, total(&ours)).await, "the key of a removed object is free");
     holds(fetch, &to.key, &ours, "a renamed file has the same bytes").await;
 }
 
-async fn a_file_of_another_is_not_renamed<S: ObjectStore>(
+async fn file_of_another_is_not_renamed<S: ObjectStore>(
     store: &S,
     key: String,
     fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>,
@@ -134,7 +135,7 @@ async fn a_file_of_another_is_not_renamed<S: ObjectStore>(
     assert_eq!(fetch(&to.key).await, None, "nothing is at the new key after a rename that failed");
 }
 
-async fn what_is_nowhere_cannot_be_renamed<S: ObjectStore>(
+async fn file_that_is_nowhere_cannot_be_renamed<S: ObjectStore>(
     store: &S,
     key: String,
     fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>,
@@ -146,7 +147,7 @@ async fn what_is_nowhere_cannot_be_renamed<S: ObjectStore>(
     }
 }
 
-async fn a_file_that_is_not_what_was_sent_is_not_renamed<S: ObjectStore>(
+async fn file_of_wrong_size_is_not_renamed<S: ObjectStore>(
     store: &S,
     key: String,
     fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>,
@@ -155,18 +156,18 @@ async fn a_file_that_is_not_what_was_sent_is_not_renamed<S: ObjectStore>(
     let body = bytes(1_000, 1);
     worked(store.put(&from, body.clone(), total(&body)).await, "a staged file is put");
     for bytes in [0, 999, 1_001] {
-        let wrong = Total { bytes, ..total(&body) };
+        let wrong = ObjectDigest { bytes, ..total(&body) };
         let rule = "an object that has not the size it must have is not renamed";
         refused(store.rename(&from, &to, wrong).await, rule);
         assert_eq!(fetch(&to.key).await, None, "{rule}, and nothing is at the new key");
     }
     worked(store.rename(&from, &to, total(&body)).await, "a rename that failed does not stand in the way");
-    // It is there now, and still it is not what these say.
-    let more = Total { bytes: 1_001, ..total(&body) };
+    // It is there now, and has not the size that these say.
+    let more = ObjectDigest { bytes: 1_001, ..total(&body) };
     refused(store.rename(&from, &to, more).await, "a renamed file is held against its size once more");
 }
 
-async fn a_file_is_not_renamed_to_itself<S: ObjectStore>(
+async fn file_is_not_renamed_to_itself<S: ObjectStore>(
     store: &S,
     key: String,
     fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>,
@@ -178,7 +179,7 @@ async fn a_file_is_not_renamed_to_itself<S: ObjectStore>(
     holds(fetch, &to.key, &body, "a file that was not renamed is still there").await;
 }
 
-async fn a_rename_that_broke_off_half_way_is_finished<S: ObjectStore>(
+async fn rename_broken_off_half_way_is_finished<S: ObjectStore>(
     store: &S,
     key: String,
     fetch: &impl AsyncFn(&str) -> Option<Vec<u8>>,
@@ -191,18 +192,18 @@ async fn a_rename_that_broke_off_half_way_is_finished<S: ObjectStore>(
         }
     };
     both().await;
-    worked(store.rename(&from, &to, total(&body)).await, "what broke off half-way is finished");
+    worked(store.rename(&from, &to, total(&body)).await, "a rename that broke off half-way is finished");
     holds(fetch, &to.key, &body, "a renamed file has the same bytes").await;
     assert_eq!(fetch(&from.key).await, None, "nothing is at a file's old key");
     both().await;
     let next = NewObject { token: object(String::new(), "halfway", 2).token, ..to.clone() };
-    worked(store.clear(&next).await, "what broke off half-way is cleared");
+    worked(store.delete_job_objects(&next).await, "objects of a rename that broke off half-way are removed");
     for object in [&from, &to] {
-        assert_eq!(fetch(&object.key).await, None, "nothing is in a folder that was cleared");
+        assert_eq!(fetch(&object.key).await, None, "nothing is in the folder after a removal");
     }
 }
 
-/// A staged object, and what it is to be.
+/// A staged object, and the one it becomes.
 fn pair(key: String, name: &str, attempt: u32) -> (NewObject, NewObject) {
     let to = object(key, name, attempt);
     let from = to.staged(1);
@@ -210,7 +211,7 @@ fn pair(key: String, name: &str, attempt: u32) -> (NewObject, NewObject) {
     (from, to)
 }
 
-/// What is left of a clearing that found somebody else's objects too.
+/// Accepts a removal that has found objects of others, too.
 fn only_exists(error: StoreError) -> Result<(), StoreError> {
     if matches!(error, StoreError::Exists { .. }) { Ok(()) } else { Err(error) }
 }

@@ -6,29 +6,40 @@ use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 use downpipe_format::ColumnChanges;
 
-use crate::checkpoint::{Checkpoint, FullFile};
-use crate::definition::Retention;
-use crate::job::{Failure, JobId, NewJob};
-use crate::receipt::{FileReceipt, Receipt};
-use crate::resume::Key;
-use crate::store::{NewObject, StoredPart, Total, WriteToken};
+use crate::job::{
+    Checkpoint, CompletedFile, Failure, FileReceipt, JobAttempt, JobId, Key, NewJob, ObjectDigest, Receipt,
+    StoredPart, Via,
+};
+use crate::requester::Requester;
+use crate::store::{NewObject, Retention};
+use crate::testing::ScriptedSource;
 
 /// A job that differs from every other in `name`.
 pub(super) fn new_job(name: &str) -> NewJob {
     NewJob {
         id: job_id(name),
-        requested_by: "花子@example.com".to_owned(),
+        requested_by: requester("hanako@example.com"),
         export: "orders".to_owned(),
         request_id: format!("request {name}"),
         message_id: format!("message {name}"),
         message: format!("{{\"export\":\"orders\",\"request_id\":\"request {name} 🧾\"}}"),
-        sameness: None,
+        fingerprint: None,
+        shared_fingerprint: None,
         reuse: None,
+        language: None,
+        via: Via::Queue,
+        app: None,
+        definition_sha256: None,
+        expected_rows: None,
     }
 }
 
 pub(super) fn job_id(name: &str) -> JobId {
     JobId::of_unreadable("contract", name)
+}
+
+pub(super) fn requester(address: &str) -> Requester {
+    address.parse().unwrap_or_else(|_| panic!("{address} is no requester"))
 }
 
 pub(super) fn failure(code: &str) -> Failure {
@@ -50,7 +61,7 @@ pub(super) fn receipt(job: &JobId, attempt: u32) -> Receipt {
         title: "注文".to_owned(),
         definition_sha256: "00".repeat(32),
         params: serde_json::Map::from_iter([("from".to_owned(), "2026-01-01".into())]),
-        requested_by: "花子@example.com".to_owned(),
+        requested_by: "hanako@example.com".to_owned(),
         as_of: at,
         completed_at: at,
         expires_at: at,
@@ -58,7 +69,9 @@ pub(super) fn receipt(job: &JobId, attempt: u32) -> Receipt {
         profile: "plain".to_owned(),
         compression: "none".to_owned(),
         encoding: Some("UTF-8".to_owned()),
-        time_zone: "UTC".to_owned(),
+        time_zone: "Asia/Tokyo".to_owned(),
+        sql_time_zone: "Asia/Tokyo".to_owned(),
+        session: ScriptedSource::snapshot().session,
         columns: vec!["id".to_owned(), "合計".to_owned()],
         rows: 7,
         bytes: 77,
@@ -93,13 +106,14 @@ pub(super) fn checkpoint(rows: u64) -> Checkpoint {
         bytes: rows * 1_000_000_000_000,
         sha256: "0123".repeat(26),
         crc64nvme: u64::MAX,
-        files: vec![FullFile { total: total(b"x"), sha256: "ab".repeat(32), rows: 3 }],
+        files: vec![CompletedFile { total: total(b"x"), sha256: "ab".repeat(32), rows: 3 }],
         changes: vec![
             ColumnChanges { masked: u64::MAX, ..ColumnChanges::default() },
             ColumnChanges::default(),
         ],
         columns: vec!["番号".to_owned(), "a \"quoted\" one".to_owned()],
         definition_sha256: "cd".repeat(32),
+        session: ScriptedSource::snapshot().session,
         as_of: "2026-01-02T03:04:05.123456Z".parse().unwrap_or_default(),
         seconds: 899,
     }
@@ -111,17 +125,17 @@ pub(super) fn object(key: String, name: &str, attempt: u32) -> NewObject {
         key,
         file_name: "注文 2026.csv".to_owned(),
         content_type: "text/csv; charset=utf-8; header=present".to_owned(),
-        token: WriteToken { job: job_id(name), attempt },
+        token: JobAttempt { job: job_id(name), attempt },
         retention: Retention::default(),
         metadata: BTreeMap::from([("downpipe-rows", "7".to_owned())]),
     }
 }
 
-pub(super) fn total(body: &[u8]) -> Total {
-    Total { bytes: body.len() as u64, crc64nvme: crc_fast::checksum(CrcAlgorithm::Crc64Nvme, body) }
+pub(super) fn total(body: &[u8]) -> ObjectDigest {
+    ObjectDigest { bytes: body.len() as u64, crc64nvme: crc_fast::checksum(CrcAlgorithm::Crc64Nvme, body) }
 }
 
-/// So many bytes that no two pieces of them are alike.
+/// So many bytes, of which no two pieces are alike.
 pub(super) fn bytes(length: usize, seed: u8) -> Bytes {
     (0..length).map(|at| at.to_le_bytes()[at % 3].wrapping_add(seed)).collect()
 }
