@@ -1,24 +1,18 @@
-//! Downpipe's MySQL.
+//! Connects Downpipe to MySQL and MariaDB.
 //!
-//! What lives here: [`Database`] (how to connect) and [`Authorities`] (who vouches for it), [`MySqlSource`] (the row source:
-//! prepared statements, streamed, proven to their end), [`kill_queries`] (for those whose workers are gone), [`MySqlLedger`]
-//! (the memory of jobs) and [`migrate()`]. What does not: any rule about jobs or files; those are `downpipe-core`'s.
+//! - [`Database`] connects, to servers with a certificate of the [`RootCertificates`] where a password is sent.
+//! - [`MySqlSource`] is the row source: prepared statements, streamed, and proven to have been read to their end.
+//! - [`kill_queries`] ends the queries of a job whose worker is gone.
+//! - [`MySqlJobTable`] keeps jobs, under a [`ledger()`], and [`migrate()`] creates its tables.
+//!
+//! The rules about jobs and files are in `downpipe-core`.
 
-mod abandoned;
-mod authorities;
-mod cells;
-mod columns;
-mod connect;
-mod errors;
+mod connection;
 mod ledger;
-mod load;
 mod migrate;
 mod source;
-mod statement;
 
-pub use abandoned::kill_queries;
-pub use authorities::{Authorities, InvalidAuthorities};
-pub use connect::{ConnectError, Database, InvalidUrl, account_at};
-pub use ledger::MySqlLedger;
-pub use migrate::{MigrateError, migrate};
-pub use source::{MySqlSource, verify_end};
+pub use connection::{ConnectError, Database, InvalidAuthorities, InvalidUrl, RootCertificates, account_at};
+pub use ledger::{MySqlJobTable, MySqlLedger, ledger};
+pub use migrate::{MigrateError, Migrated, migrate};
+pub use source::{Inspection, MySqlSource, Scan, kill_queries, verify_end};
