@@ -1,16 +1,16 @@
-//! The database login, whichever way it is had.
+//! The database login, by password or by token.
 
 use downpipe_core::login::{Freshness, Login, LoginError, LoginSource};
 
 use crate::iam::IamLogin;
 use crate::secrets::SecretLogin;
 
-/// A password from a secret, or a token that is made at every connect.
+/// A password from a secret, or a token that is signed for every connection.
 #[derive(Debug)]
 pub enum DatabaseLogin {
     /// The password in a secret.
     Password(SecretLogin),
-    /// A token of IAM's.
+    /// A token of IAM.
     Token(IamLogin),
 }
 
