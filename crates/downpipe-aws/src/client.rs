@@ -1,4 +1,4 @@
-//! The settings all AWS clients share. Region, credentials and endpoints are the SDK's own to find.
+//! The settings of all AWS clients. The SDK finds region, credentials and endpoints itself.
 
 use std::time::Duration;
 
@@ -15,19 +15,25 @@ use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryA
 
 use crate::errors::DAMAGED;
 
-/// The SDK sets no limit of its own on how long an operation may take. This one, all retries included, is well below the
-/// half hour for which MySQL waits for a reader that is held up by S3.
+/// The time of an operation, all retries included; the SDK has no limit of its own. MySQL waits half an hour for a reader that S3
+/// holds up, so this is well below.
 pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(300);
-/// One try of an operation that carries no more than one small part.
+/// The time of one try of an operation that sends at most one small part.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// By default a transfer that stands still for five seconds fails, which a busy store does not deserve.
+/// How long a transfer may stand still. The default of five seconds is too short for a busy store.
 const STALL_GRACE: Duration = Duration::from_secs(30);
 const MAX_ATTEMPTS: u32 = 5;
 
+/// Limits of a request that a person waits for: they are told soon that the service does not answer.
+const PERSON_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const PERSON_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+const PERSON_TIMEOUT: Duration = Duration::from_secs(4);
+const PERSON_MAX_ATTEMPTS: u32 = 2;
+
 /// Loads the AWS settings of this process, with timeouts and retries set.
 pub async fn load_config() -> SdkConfig {
-    // One crypto library in the whole binary, the one that the database connection uses as well.
+    // The crypto library that the database connection uses, so that the binary has only one.
     let http =
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts = TimeoutConfig::builder()
@@ -44,14 +50,27 @@ pub async fn load_config() -> SdkConfig {
         .await
 }
 
-/// A client for S3. Local stand-ins have no host name for each bucket, so the bucket goes into the path there.
+/// Returns these settings for requests that a person waits for: a service that is away is given up after seconds.
+#[must_use]
+pub fn while_a_person_waits(config: &SdkConfig) -> SdkConfig {
+    let timeouts = config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled).to_builder();
+    let timeouts = timeouts
+        .connect_timeout(PERSON_CONNECT_TIMEOUT)
+        .operation_attempt_timeout(PERSON_ATTEMPT_TIMEOUT)
+        .operation_timeout(PERSON_TIMEOUT)
+        .build();
+    let retries = RetryConfig::standard().with_max_attempts(PERSON_MAX_ATTEMPTS);
+    config.to_builder().timeout_config(timeouts).retry_config(retries).build()
+}
+
+/// Returns a client for S3. Local stand-ins have no host name for each bucket, so the bucket goes into the path there.
 pub(crate) fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     let local = config.endpoint_url().is_some();
     let config = aws_sdk_s3::config::Builder::from(config).force_path_style(local);
     aws_sdk_s3::Client::from_conf(config.retry_classifier(DamagedBodies).build())
 }
 
-/// Has a body sent again that was damaged on its way, as its checksum shows. The SDK takes that for a mistake of the sender's.
+/// Retries a body that was damaged on its way, as its checksum shows. The SDK takes that for a mistake of the sender.
 #[derive(Debug)]
 struct DamagedBodies;
 

@@ -1,4 +1,4 @@
-//! The SDK's errors, sorted once by what callers do about them.
+//! Sorts the SDK's errors by what callers do about them.
 
 use std::error::Error;
 
@@ -7,11 +7,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use downpipe_core::store::StoreError;
 
-/// Codes of a refusal of bytes that were damaged on their way.
+/// Codes of S3 for bytes that were damaged on their way.
 pub(crate) const DAMAGED: [&str; 2] = ["BadDigest", "XAmzContentSHA256Mismatch"];
 
-/// Codes of a refusal that is about this moment.
-const PASSING: [&str; 8] = [
+/// Codes of S3 for a refusal that may not come again.
+const TRANSIENT: [&str; 8] = [
     "ConditionalRequestConflict",
     "InternalError",
     "InvalidPart",
@@ -22,35 +22,40 @@ const PASSING: [&str; 8] = [
     "SlowDown",
 ];
 
-/// Whether it may work another time.
-pub(crate) fn is_passing<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+/// Returns whether a retry may succeed.
+pub(crate) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     match error {
         SdkError::ServiceError(refusal) => {
             let status = refusal.raw().status().as_u16();
             let code = refusal.err().code().unwrap_or_default();
-            status >= 500 || status == 429 || PASSING.contains(&code) || DAMAGED.contains(&code)
+            status >= 500 || status == 429 || TRANSIENT.contains(&code) || DAMAGED.contains(&code)
         }
         SdkError::ConstructionFailure(_) => false,
         _ => true,
     }
 }
 
-/// An error of S3.
-pub(crate) fn of_store<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> StoreError
+/// Returns an error of S3 as the store's error.
+pub(crate) fn store_error<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    if is_passing(&error) {
+    if is_transient(&error) {
         StoreError::Unavailable { operation, source: Box::new(error) }
     } else {
         StoreError::Refused { operation, source: Box::new(error) }
     }
 }
 
-/// Whether S3 says that something is not there.
+/// Returns the service's code, if the service refused.
+pub(crate) fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
+    error.as_service_error().and_then(ProvideErrorMetadata::code)
+}
+
+/// Returns whether S3 says that an object or upload does not exist.
 pub(crate) fn is_absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
     match error {
-        // A HEAD has no body, so all it can say is the status.
+        // The answer to a HEAD has no body, so only the status tells.
         SdkError::ServiceError(refusal) => {
             refusal.err().code() == Some(code) || refusal.raw().status().as_u16() == 404
         }

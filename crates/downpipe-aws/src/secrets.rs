@@ -1,19 +1,26 @@
 //! The database login in Secrets Manager: the JSON that RDS keeps there.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::Builder;
+use downpipe_core::error_chain::error_chain;
 use downpipe_core::login::{Account, Credential, Freshness, Login, LoginError, LoginSource};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::errors::is_passing;
+use crate::errors::is_transient;
 
-/// MySQL's own port, for a secret that names none.
+/// MySQL's default port, for a secret that names none.
 const MYSQL_PORT: u16 = 3306;
 
-/// A secret that holds a database login. Fetched when it is first needed, then kept until the database refuses it.
+/// The time to fetch a secret at start. Lambda gives ten seconds to the whole start.
+const AT_START: Duration = Duration::from_secs(5);
+
+/// A secret that holds a database login. It is fetched when first needed, and cached until the database refuses it.
 #[derive(Debug)]
 pub struct SecretLogin {
     client: Client,
@@ -21,11 +28,33 @@ pub struct SecretLogin {
     fetched: Mutex<Option<Secret>>,
 }
 
-/// What the secret holds.
+/// Why a secret could not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[error("the secret {name} could not be fetched")]
+pub struct SecretFetchError {
+    name: String,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Fetches the text of a secret, by ARN or name.
+///
+/// # Errors
+/// When the secret cannot be reached or read, or is not text.
+pub async fn fetch_secret(config: &SdkConfig, name: &str) -> Result<String, SecretFetchError> {
+    let failed = |source| SecretFetchError { name: name.to_owned(), source };
+    let timeouts = TimeoutConfig::builder().operation_timeout(AT_START).build();
+    let fetched = Client::new(config).get_secret_value().secret_id(name).customize();
+    let fetched = fetched.config_override(Builder::new().timeout_config(timeouts)).send().await;
+    let fetched = fetched.map_err(|error| failed(error.into()))?;
+    fetched.secret_string.ok_or_else(|| failed("expected a text, got a binary value".into()))
+}
+
+/// The content of the secret.
 #[derive(Clone)]
 struct Secret {
     account: Account,
-    /// Not needed by those who log in with a token.
+    /// A login with a token needs none.
     password: Option<String>,
 }
 
@@ -54,13 +83,13 @@ enum Port {
 }
 
 impl SecretLogin {
-    /// The login in this secret, by ARN or name.
+    /// Returns the login in this secret, by ARN or name.
     #[must_use]
     pub fn new(config: &SdkConfig, secret: impl Into<String>) -> Self {
         Self { client: Client::new(config), secret: secret.into(), fetched: Mutex::new(None) }
     }
 
-    /// The account, without what proves it.
+    /// Returns the account without its password.
     pub(crate) async fn account(&self, freshness: Freshness) -> Result<Account, LoginError> {
         Ok(self.secret(freshness).await?.account)
     }
@@ -81,10 +110,10 @@ impl SecretLogin {
     async fn fetch(&self) -> Result<Secret, LoginError> {
         let fetched =
             self.client.get_secret_value().secret_id(&self.secret).send().await.map_err(|error| {
-                if is_passing(&error) {
+                if is_transient(&error) {
                     LoginError::Unavailable(Box::new(error))
                 } else {
-                    LoginError::Invalid(downpipe_core::failure::chain(&error))
+                    LoginError::Invalid(error_chain(&error))
                 }
             })?;
         let text = fetched
@@ -103,7 +132,7 @@ impl LoginSource for SecretLogin {
     }
 }
 
-/// Reads the secret. What is wrong is said without quoting it: it is a secret.
+/// Reads the secret. Errors never quote it.
 fn parse(text: &str) -> Result<Secret, String> {
     let secret: DatabaseSecret = serde_json::from_str(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
@@ -130,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_rds_writes() {
+    fn secret_of_rds_is_read() {
         let secret = parse(
             r#"{"engine":"mysql","host":"db.example","username":"u","password":"p","dbname":"shop","port":3307,
                 "dbInstanceIdentifier":"x"}"#,
@@ -147,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_never_quotes_the_secret() {
+    fn error_never_quotes_the_secret() {
         for wrong in [
             r#"{"password":"hunter2"}"#,
             "hunter2",

@@ -1,4 +1,4 @@
-//! E-mail through SNS. People are subscribed one by one, each to their own notices.
+//! E-mail through SNS. Each address is subscribed to the notices of one requester.
 
 use std::time::Duration;
 
@@ -6,13 +6,19 @@ use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::Builder;
-use aws_sdk_sns::error::BuildError;
+use aws_sdk_sns::error::{BuildError, ProvideErrorMetadata as _, SdkError};
+use aws_sdk_sns::operation::publish::PublishError;
 use aws_sdk_sns::types::MessageAttributeValue;
-use downpipe_core::notice::{Notice, Notifier, NotifyError, recipient_of};
+use downpipe_core::notice::{Notice, Notifier, NotifyError};
+use downpipe_core::requester::Requester;
 
-/// Publishing must end before the right to tell the requester runs out, or somebody else tells them too.
+/// The time to publish. It must end before the notify lease does; otherwise another worker publishes the notice, too.
 const OPERATION: Duration = Duration::from_secs(20);
 const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// Codes of a refusal of what is in a notice, and not of the topic or the permission.
+const REFUSALS: [&str; 4] =
+    ["InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid", "ValidationException"];
 
 /// A topic.
 #[derive(Debug, Clone)]
@@ -21,30 +27,30 @@ pub struct SnsTopic {
     arn: String,
 }
 
-/// Nobody was subscribed.
+/// Why an address was not subscribed.
 #[derive(Debug, thiserror::Error)]
 #[error("the topic could not be reached or refused the subscription")]
 pub struct SubscribeError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl SnsTopic {
-    /// The topic of this ARN.
+    /// Returns the topic of this ARN.
     #[must_use]
     pub fn new(config: &SdkConfig, arn: impl Into<String>) -> Self {
         Self { client: Client::new(config), arn: arn.into() }
     }
 
-    /// Subscribes an address to the notices of one requester, usually the same: without the filter it would get
-    /// everybody's. SNS asks whoever reads mail there to confirm.
+    /// Subscribes an address to the notices of one requester, usually the same. Without the filter, the address gets the notices of
+    /// all requesters. SNS asks the address to confirm.
     ///
     /// # Errors
     /// When the topic cannot be reached or refuses.
-    pub async fn subscribe(&self, email: &str, requester: &str) -> Result<(), SubscribeError> {
-        let filter = serde_json::json!({ "recipient": [recipient_of(requester)] });
+    pub async fn subscribe(&self, email: &Requester, requester: &Requester) -> Result<(), SubscribeError> {
+        let filter = serde_json::json!({ "recipient": [requester.as_str()] });
         self.client
             .subscribe()
             .topic_arn(&self.arn)
             .protocol("email")
-            .endpoint(email)
+            .endpoint(email.as_str())
             .attributes("FilterPolicy", filter.to_string())
             .send()
             .await
@@ -64,15 +70,27 @@ impl Notifier for SnsTopic {
         let mut request =
             self.client.publish().topic_arn(&self.arn).subject(&notice.subject).message(&notice.body);
         for (name, value) in attributes {
-            request = request.message_attributes(name, string(value).map_err(|e| NotifyError(Box::new(e)))?);
+            request = request.message_attributes(
+                name,
+                string(value).map_err(|error| NotifyError::Refused(Box::new(error)))?,
+            );
         }
         let timeouts =
             TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build();
         let sent = request.customize().config_override(Builder::new().timeout_config(timeouts)).send().await;
-        sent.map(drop).map_err(|error| NotifyError(Box::new(error)))
+        sent.map(drop).map_err(classify)
     }
 }
 
+/// Sorts an error of SNS. Keeps only the code of a refusal, because its words may quote the notice.
+fn classify(error: SdkError<PublishError>) -> NotifyError {
+    match error.as_service_error().and_then(|refusal| refusal.code()) {
+        Some(code) if REFUSALS.contains(&code) => NotifyError::Refused(format!("SNS answered {code}").into()),
+        _ => NotifyError::Unavailable(Box::new(error)),
+    }
+}
+
+/// Returns an attribute of a message.
 fn string(value: &str) -> Result<MessageAttributeValue, BuildError> {
     MessageAttributeValue::builder().data_type("String").string_value(value).build()
 }

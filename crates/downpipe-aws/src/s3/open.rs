@@ -1,13 +1,15 @@
-//! Uploads that were begun and neither completed nor aborted.
+//! Uploads that were begun and neither completed nor aborted: listing and aborting them.
 
 use std::time::Duration;
 
+use aws_sdk_s3::types::EncodingType;
 use downpipe_core::store::StoreError;
 
-use super::S3Store;
-use crate::errors::{is_absent, of_store};
+use super::bucket::Bucket;
+use super::listing::decoded;
+use crate::errors::{is_absent, store_error};
 
-/// How often an aborted upload is looked at again for parts that arrived late.
+/// Rounds in which parts that arrive late are aborted, too.
 const ABORT_ROUNDS: u32 = 5;
 
 /// An upload as S3 lists it.
@@ -19,50 +21,52 @@ pub(super) struct OpenUpload {
     pub(super) begun: i64,
 }
 
-/// Lists uploads to keys that begin with this. Few are open at once, so a page is mostly all there is.
+/// Lists uploads to keys that begin with this. Few are open at once, so there is mostly one page.
 pub(super) async fn list(
-    S3Store { client, bucket, .. }: &S3Store,
+    Bucket { client, name, .. }: &Bucket,
     prefix: &str,
 ) -> Result<Vec<OpenUpload>, StoreError> {
     let mut open = Vec::new();
     let mut after: (Option<String>, Option<String>) = (None, None);
     loop {
-        let page = client.list_multipart_uploads().bucket(bucket).prefix(prefix);
+        let page = client.list_multipart_uploads().bucket(name).prefix(prefix);
+        let page = page.encoding_type(EncodingType::Url);
         let page = page.set_key_marker(after.0).set_upload_id_marker(after.1).send().await;
-        let page = page.map_err(|error| of_store("listing the uploads", error))?;
+        let page = page.map_err(|error| store_error("listing the uploads", error))?;
         open.extend(page.uploads().iter().filter_map(|upload| {
-            let (key, id) = (upload.key()?.to_owned(), upload.upload_id()?.to_owned());
+            let key = decoded(upload.key()?, page.encoding_type());
+            let id = upload.upload_id()?.to_owned();
             Some(OpenUpload { key, id, begun: upload.initiated()?.secs() })
         }));
         if page.is_truncated() != Some(true) {
             return Ok(open);
         }
-        after = (page.next_key_marker, page.next_upload_id_marker);
+        let key = page.next_key_marker().map(|key| decoded(key, page.encoding_type()));
+        after = (key, page.next_upload_id_marker);
     }
 }
 
 /// Aborts an upload, until no part of it is left.
-pub(super) async fn abort(store: &S3Store, key: &str, upload_id: &str) -> Result<(), StoreError> {
-    let S3Store { client, bucket, .. } = store;
+pub(super) async fn abort(bucket: &Bucket, key: &str, upload_id: &str) -> Result<(), StoreError> {
+    let Bucket { client, name, .. } = bucket;
     let mut last = None;
     for round in 0..ABORT_ROUNDS {
         // A part that was on its way when its sender gave up may arrive after the abort; then there is one more.
         tokio::time::sleep(Duration::from_millis(200) * round).await;
-        let aborted =
-            client.abort_multipart_upload().bucket(bucket).key(key).upload_id(upload_id).send().await;
+        let aborted = client.abort_multipart_upload().bucket(name).key(key).upload_id(upload_id).send().await;
         match aborted {
             Err(error) if !is_absent(&error, "NoSuchUpload") => {
-                last = Some(of_store("aborting the upload", error));
+                last = Some(store_error("aborting the upload", error));
                 continue;
             }
             _ => {}
         }
-        let listed = client.list_parts().bucket(bucket).key(key).upload_id(upload_id).send().await;
+        let listed = client.list_parts().bucket(name).key(key).upload_id(upload_id).send().await;
         match listed {
             Err(error) if is_absent(&error, "NoSuchUpload") => return Ok(()),
             Ok(listed) if listed.parts().is_empty() => return Ok(()),
             Ok(_) => {}
-            Err(error) => last = Some(of_store("listing the parts left", error)),
+            Err(error) => last = Some(store_error("listing the parts left", error)),
         }
     }
     Err(last.unwrap_or_else(|| StoreError::Unavailable {

@@ -1,4 +1,4 @@
-//! How long S3 may take: the settings' own time for a small request, and more for a large one.
+//! Timeouts of S3: the settings' own for a small request, and longer ones for a large one.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use aws_sdk_s3::config::Builder;
 
 use crate::client::{ATTEMPT_TIMEOUT, OPERATION_TIMEOUT};
 
-/// What a request may take that carries next to nothing.
+/// The timeouts of a request that carries next to nothing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
-    /// One try.
+    /// Of one attempt.
     attempt: Duration,
-    /// All tries.
+    /// Of all attempts.
     operation: Duration,
 }
 
@@ -29,7 +29,7 @@ impl Timeouts {
         }
     }
 
-    /// Settings for what takes so much longer.
+    /// Returns settings for a request that takes so much longer.
     pub(super) fn plus(self, longer: Duration) -> TimeoutConfig {
         TimeoutConfig::builder()
             .operation_attempt_timeout(self.attempt + longer)
@@ -37,7 +37,7 @@ impl Timeouts {
             .build()
     }
 
-    /// Settings for what S3 may take minutes to do, sending little more than white space meanwhile.
+    /// Returns settings for a request for which S3 may take minutes, sending little more than white space meanwhile.
     pub(super) fn at_leisure(self) -> Builder {
         Builder::new()
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())

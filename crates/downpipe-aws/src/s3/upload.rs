@@ -1,50 +1,90 @@
-//! Multipart uploads.
+//! Multipart uploads: beginning, resuming, parts, and completing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
-use downpipe_core::store::{NewObject, Part, StoreError, StoredPart, Total, Upload};
+use downpipe_core::job::{ObjectDigest, StoredPart};
+use downpipe_core::store::{NewObject, Part, StoreError, Upload};
 
-use super::S3Store;
+use super::bucket::Bucket;
+use super::headers::{content_disposition, metadata, tagging};
 use super::open::{self, OpenUpload};
-use crate::errors::{is_absent, of_store};
+use crate::errors::{is_absent, store_error};
 
-/// Two parts under way hide the latency of one while the next is being read; more only cost memory.
+/// Two parts in flight hide the latency of one while the next is being read; more only cost memory.
 const PARALLEL_PARTS: usize = 2;
 
 /// The slowest link on which a part may still arrive in time, in bytes a second.
 const SLOWEST_LINK: u64 = 1 << 20;
 
-/// What tidying up after a completed upload may take: the file is there already.
-const TIDY_TIMEOUT: Duration = Duration::from_secs(3);
+/// The time to abort other uploads after one is completed: the file is there already.
+const ABORT_OTHERS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A multipart upload.
 #[derive(Debug)]
 pub struct S3Upload {
-    pub(super) store: S3Store,
+    pub(super) bucket: Bucket,
     pub(super) object: NewObject,
     pub(super) upload_id: String,
     /// Whether the store will hold the whole object against one checksum. S3 does; not every stand-in can.
-    pub(super) checks_whole: bool,
+    full_object_checksum: bool,
 }
 
-/// How the name of an upload begins of which the store holds the whole object against one checksum, and of which it does not.
+/// How the name of an upload begins whose whole object the store holds against one checksum.
 const WHOLE: &str = "whole:";
+/// How the name of any other upload begins.
 const LISTED: &str = "listed:";
 
 impl S3Upload {
-    /// The upload of this [name](Upload::name), which may be gone.
-    pub(super) fn named(store: &S3Store, object: NewObject, name: &str) -> Option<Self> {
-        let checks_whole = name.starts_with(WHOLE);
-        Some(Self { store: store.clone(), object, upload_id: id_in(name)?.to_owned(), checks_whole })
+    /// Begins an upload.
+    pub(super) async fn begin(bucket: &Bucket, object: &NewObject) -> Result<Self, StoreError> {
+        let begun = bucket
+            .client
+            .create_multipart_upload()
+            .bucket(&bucket.name)
+            .key(&object.key)
+            .content_type(&object.content_type)
+            .content_disposition(content_disposition(&object.file_name))
+            .set_metadata(Some(metadata(object)))
+            .tagging(tagging(object))
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .checksum_type(ChecksumType::FullObject)
+            .send()
+            .await
+            .map_err(|error| store_error("beginning the upload", error))?;
+        Ok(Self {
+            bucket: bucket.clone(),
+            object: object.clone(),
+            upload_id: begun.upload_id().unwrap_or_default().to_owned(),
+            full_object_checksum: begun.checksum_type() == Some(&ChecksumType::FullObject),
+        })
     }
 
-    /// The parts that are in it, by number. `None` when there is no such upload.
-    pub(super) async fn parts(&self) -> Result<Option<BTreeMap<u32, String>>, StoreError> {
-        let S3Store { client, bucket, .. } = &self.store;
-        let list = client.list_parts().bucket(bucket).key(&self.object.key).upload_id(&self.upload_id);
+    /// Resumes the upload of this [name](Upload::name), if it is there and these parts are in it as they were.
+    pub(super) async fn resume(
+        bucket: &Bucket,
+        object: &NewObject,
+        name: &str,
+        parts: &[StoredPart],
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(id) = id_in(name) else { return Ok(None) };
+        let upload = Self {
+            bucket: bucket.clone(),
+            object: object.clone(),
+            upload_id: id.to_owned(),
+            full_object_checksum: name.starts_with(WHOLE),
+        };
+        let Some(there) = upload.parts().await? else { return Ok(None) };
+        let are_unchanged = parts.iter().all(|part| there.get(&part.number) == Some(&part.etag));
+        Ok(are_unchanged.then_some(upload))
+    }
+
+    /// Lists the parts that are in it, by number. `None` when there is no such upload.
+    async fn parts(&self) -> Result<Option<BTreeMap<u32, String>>, StoreError> {
+        let Bucket { client, name, .. } = &self.bucket;
+        let list = client.list_parts().bucket(name).key(&self.object.key).upload_id(&self.upload_id);
         let mut pages = list.into_paginator().send();
         let mut parts = BTreeMap::new();
         while let Some(page) = pages.next().await {
@@ -54,7 +94,7 @@ impl S3Upload {
                     Some((number, part.e_tag()?.to_owned()))
                 })),
                 Err(error) if is_absent(&error, "NoSuchUpload") => return Ok(None),
-                Err(error) => return Err(of_store("listing the parts", error)),
+                Err(error) => return Err(store_error("listing the parts", error)),
             }
         }
         Ok(Some(parts))
@@ -63,7 +103,7 @@ impl S3Upload {
 
 impl Upload for S3Upload {
     fn name(&self) -> String {
-        format!("{}{}", if self.checks_whole { WHOLE } else { LISTED }, self.upload_id)
+        format!("{}{}", if self.full_object_checksum { WHOLE } else { LISTED }, self.upload_id)
     }
 
     fn parallelism(&self) -> usize {
@@ -71,12 +111,12 @@ impl Upload for S3Upload {
     }
 
     async fn part(&self, part: Part) -> Result<StoredPart, StoreError> {
-        let timeouts = self.store.timeouts.plus(transfer_time(part.body.len()));
+        let timeouts = self.bucket.timeouts.plus(transfer_time(part.body.len()));
         let stored = self
-            .store
+            .bucket
             .client
             .upload_part()
-            .bucket(&self.store.bucket)
+            .bucket(&self.bucket.name)
             .key(&self.object.key)
             .upload_id(&self.upload_id)
             .part_number(i32::try_from(part.number).unwrap_or(i32::MAX))
@@ -88,7 +128,7 @@ impl Upload for S3Upload {
             .disable_payload_signing()
             .send()
             .await
-            .map_err(|error| of_store("storing a part", error))?;
+            .map_err(|error| store_error("storing a part", error))?;
         Ok(StoredPart {
             number: part.number,
             etag: stored.e_tag().unwrap_or_default().to_owned(),
@@ -96,7 +136,7 @@ impl Upload for S3Upload {
         })
     }
 
-    async fn complete(&self, parts: Vec<StoredPart>, total: Total) -> Result<(), StoreError> {
+    async fn complete(&self, parts: Vec<StoredPart>, total: ObjectDigest) -> Result<(), StoreError> {
         let parts = parts.into_iter().map(|part| {
             CompletedPart::builder()
                 .part_number(i32::try_from(part.number).unwrap_or(i32::MAX))
@@ -105,53 +145,53 @@ impl Upload for S3Upload {
                 .build()
         });
         let completed = self
-            .store
+            .bucket
             .client
             .complete_multipart_upload()
-            .bucket(&self.store.bucket)
+            .bucket(&self.bucket.name)
             .key(&self.object.key)
             .upload_id(&self.upload_id)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build())
-            .set_checksum_type(self.checks_whole.then_some(ChecksumType::FullObject))
-            .set_checksum_crc64_nvme(self.checks_whole.then(|| total.crc64nvme_base64()))
+            .set_checksum_type(self.full_object_checksum.then_some(ChecksumType::FullObject))
+            .set_checksum_crc64_nvme(self.full_object_checksum.then(|| total.crc64nvme_base64()))
             .mpu_object_size(i64::try_from(total.bytes).unwrap_or(i64::MAX))
             .if_none_match("*")
             .customize()
-            .config_override(self.store.timeouts.at_leisure())
+            .config_override(self.bucket.timeouts.at_leisure())
             .send()
             .await;
-        let doubt = completed.err().map(|error| of_store("completing the upload", error));
-        self.store.confirm(&self.object, total, doubt).await?;
-        // Where the answer to its beginning was lost, there is an upload of which nobody knows. It can only be one to the same
-        // key, and none of those can be completed any more. What cannot be aborted now goes with the bucket's lifecycle.
-        let tidied = async {
+        let doubt = completed.err().map(|error| store_error("completing the upload", error));
+        self.bucket.verify_after_error(&self.object, total, doubt).await?;
+        // Where the answer to CreateMultipartUpload was lost, there is an upload that no checkpoint names. It is one to the same
+        // key, and none of those can be completed any more. The bucket's lifecycle aborts what cannot be aborted now.
+        let aborted = async {
             for other in self.others(|_, _| true).await {
-                open::abort(&self.store, &other.key, &other.id).await?;
+                open::abort(&self.bucket, &other.key, &other.id).await?;
             }
             Ok::<_, StoreError>(())
         };
-        drop(tokio::time::timeout(TIDY_TIMEOUT, tidied).await);
+        drop(tokio::time::timeout(ABORT_OTHERS_TIMEOUT, aborted).await);
         Ok(())
     }
 
     async fn abort(&self) -> Result<(), StoreError> {
-        // Those of a later attempt are younger, and not ours to touch.
+        // Those of a later attempt are younger, and stay.
         let older = self.others(|other, ours| ours.is_some_and(|ours| other <= ours));
-        let older = tokio::time::timeout(TIDY_TIMEOUT, older).await.unwrap_or_default();
-        let mut aborted = open::abort(&self.store, &self.object.key, &self.upload_id).await;
+        let older = tokio::time::timeout(ABORT_OTHERS_TIMEOUT, older).await.unwrap_or_default();
+        let mut aborted = open::abort(&self.bucket, &self.object.key, &self.upload_id).await;
         for other in older {
-            aborted = aborted.and(open::abort(&self.store, &other.key, &other.id).await);
+            aborted = aborted.and(open::abort(&self.bucket, &other.key, &other.id).await);
         }
         aborted
     }
 }
 
 impl S3Upload {
-    /// Other uploads to the same key, chosen by when they were begun and when this one was, in seconds: where the answer to a
-    /// beginning was lost, and it was asked for again, there is one of which nobody knows. What cannot be listed goes with the
-    /// bucket's lifecycle.
+    /// Lists other uploads to the same key, chosen by when they and this one were begun, in seconds. Where the answer to
+    /// CreateMultipartUpload was lost and the request repeated, there is one that no checkpoint names. The bucket's lifecycle
+    /// aborts those that cannot be listed.
     async fn others(&self, is_wanted: impl Fn(i64, Option<i64>) -> bool) -> Vec<OpenUpload> {
-        let mut same_key = open::list(&self.store, &self.object.key).await.unwrap_or_default();
+        let mut same_key = open::list(&self.bucket, &self.object.key).await.unwrap_or_default();
         same_key.retain(|upload| upload.key == self.object.key);
         let ours = same_key.iter().find(|upload| upload.id == self.upload_id).map(|upload| upload.begun);
         same_key.retain(|upload| upload.id != self.upload_id && is_wanted(upload.begun, ours));
@@ -159,13 +199,13 @@ impl S3Upload {
     }
 }
 
-/// The name of an upload that was listed. Whether S3 holds the whole object against one checksum is not known of it, and makes no
-/// difference to somebody who gives it up.
-pub(super) fn name_of(upload_id: &str) -> String {
-    format!("{LISTED}{upload_id}")
+/// Returns the names that an upload of this id may have. A listing does not say whether S3 holds the whole object against one
+/// checksum.
+pub(super) fn names_of(upload_id: &str) -> [String; 2] {
+    [LISTED, WHOLE].map(|kind| format!("{kind}{upload_id}"))
 }
 
-/// The store's id of an upload of this [name](Upload::name).
+/// Returns the store's id of an upload of this [name](Upload::name).
 pub(super) fn id_in(name: &str) -> Option<&str> {
     name.strip_prefix(WHOLE).or_else(|| name.strip_prefix(LISTED))
 }
