@@ -1,30 +1,33 @@
-//! Logs as JSON lines, one an event, each with the job it belongs to.
+//! Logs JSON lines, one for an event, each with its job.
 
 use std::panic::PanicHookInfo;
 use std::str::FromStr as _;
 
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Libraries stay at `warn`: what they say below that may quote SQL or addresses.
 const DEFAULT_LEVELS: &str = "warn,downpipe=info,bootstrap=info";
 
-/// Sends this process's logs, and word of its panics, to standard output or wherever. `RUST_LOG` sets the levels, as
-/// `warn,downpipe=debug`.
+/// What Downpipe's own targets begin with. The second is the program for Lambda.
+const OUR_TARGETS: [&str; 2] = ["downpipe", "bootstrap"];
+
+/// Writes this process's logs and panics to `writer`. `RUST_LOG` sets the levels, as in `warn,downpipe=debug`.
+///
+/// It opens no library below `warn`, where SDKs and drivers quote SQL, logins, addresses and cells.
 pub fn init<W>(writer: W)
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let levels = std::env::var("RUST_LOG").ok();
-    // A second call finds the first one's subscriber in place, which is as good.
+    // After the first call its subscriber is in place, which is as good.
     drop(subscriber(levels.as_deref(), writer).try_init());
     std::panic::set_hook(Box::new(report_panic));
 }
 
-/// Writes the lines, at these levels or the default ones.
+/// Returns the subscriber that writes the lines, at these levels or the default ones.
 pub fn subscriber<W>(levels: Option<&str>, writer: W) -> impl tracing::Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -37,12 +40,18 @@ where
         .with_current_span(true)
         .with_span_list(false)
         .with_writer(writer)
-        .with_filter(levels);
+        .with_filter(levels.and(ours_or_warnings()));
     tracing_subscriber::registry().with(lines)
 }
 
-/// Logs where a panic happened, with the job it happened in, and not what it says: the words for an index inside a
-/// character, for one, quote the whole text.
+/// Lets through all of Downpipe's own events, and warnings and errors of libraries.
+fn ours_or_warnings() -> Targets {
+    let ours = OUR_TARGETS.map(|target| (target, LevelFilter::TRACE));
+    Targets::new().with_default(LevelFilter::WARN).with_targets(ours)
+}
+
+/// Logs where a panic happened and in which job, without its message. Some messages quote data: an index inside a character quotes
+/// the whole text.
 pub fn report_panic(panic: &PanicHookInfo<'_>) {
     match panic.location() {
         Some(place) => tracing::error!(%place, "panicked"),

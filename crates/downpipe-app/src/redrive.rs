@@ -1,60 +1,59 @@
-//! Dead letters put back: messages that could not be recorded, or whose requester could not be told, when whatever was in the way
-//! is not any more.
+//! Puts dead letters back on their queue: messages that could not be recorded, or whose requester could not be notified.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use downpipe_aws::{Received, SqsQueue};
-use downpipe_core::job::{JobId, NewJob};
-use downpipe_core::ledger::{Ledger, LedgerError};
-use downpipe_core::message::{ExportMessage, Message};
-use downpipe_core::queue::{Queue as _, QueueError};
+use downpipe_core::job::JobId;
+use downpipe_core::ledger::{JobTable, Ledger, LedgerError};
+use downpipe_core::message::{ExportMessage, Incoming, Message};
+use downpipe_core::queue::{Delivery, Queue, QueueError};
 use serde::Serialize;
 
-/// How long a question to the dead letters waits for one: where there are any, they are there.
+/// How long one receive waits for a dead letter. Those that exist can be received at once.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// How long a dead letter is hidden from others who put it back: longer than that takes.
-const HIDE: Duration = Duration::from_secs(60);
+/// How long a dead letter is hidden from other redrives: longer than putting it back takes.
+const VISIBILITY: Duration = Duration::from_secs(60);
 
 /// What becomes of a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Redriven {
     /// The queue's id of it, the same as when it was first sent.
     pub message_id: String,
-    /// The job it is of.
+    /// Its job.
     pub job: JobId,
-    /// Whether the ledger knows the job: then it goes on, or its requester is told; else it is accepted as if it had just been
-    /// sent.
+    /// Whether the ledger knows the job. Then it is resumed, or its requester notified. Otherwise it is accepted as a new one.
     pub known: bool,
 }
 
-/// Why dead letters are still where they were.
+/// Why dead letters could not be put back.
 #[derive(Debug, thiserror::Error)]
 pub enum RedriveError {
-    /// One of the queues.
+    /// One of the queues failed.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// The ledger.
+    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-/// Puts dead letters back on their queue, one after the other, until there are none; or only looks at them. Were it to break off
-/// between sending a message and deleting the dead letter, that would be sent once more, which does no harm: it is the same job.
+/// Puts dead letters back on their queue, one after the other, until there are none. A dry run only looks at them.
+///
+/// If it breaks off between sending a message and deleting the dead letter, the message is sent twice. That does no harm, because it is
+/// the same job.
 ///
 /// # Errors
-/// At the first that could not be put back. Those before are.
-pub async fn redrive<L: Ledger>(
-    ledger: &L,
-    queue: &SqsQueue,
-    dead_letters: &SqsQueue,
+/// At the first dead letter that could not be put back. Those before are put back.
+pub async fn redrive<T: JobTable, Q: Queue>(
+    ledger: &Ledger<T>,
+    queue: &Q,
+    dead_letters: &Q,
     dry_run: bool,
 ) -> Result<Vec<Redriven>, RedriveError> {
     let mut redriven = Vec::new();
     let mut seen = Vec::new();
     let mut ids = BTreeSet::new();
-    while let Some(letter) = dead_letters.receive(WAIT, HIDE).await? {
+    while let Some(letter) = dead_letters.receive(WAIT, VISIBILITY).await? {
         seen.push(letter.receipt_handle.clone());
         if !ids.insert(letter.message_id.clone()) {
             break;
@@ -68,27 +67,26 @@ pub async fn redrive<L: Ledger>(
     }
     if dry_run {
         for handle in seen {
-            dead_letters.return_after(&handle, Duration::ZERO).await?;
+            dead_letters.change_visibility(&handle, Duration::ZERO).await?;
         }
     }
     Ok(redriven)
 }
 
-/// The message that a dead letter becomes.
-async fn put_back<L: Ledger>(ledger: &L, letter: &Received) -> Result<(String, Redriven), LedgerError> {
-    let Received { message_id, body, .. } = letter;
-    let message = Message::parse(body);
-    let job = match (NewJob::of(&message, message_id, body), &message) {
-        (Some(job), _) => job.id,
-        (None, Ok(Message::Continue(id))) => id.clone(),
-        (None, _) => unreachable!("everything but a continuation becomes a job"),
-    };
+/// Returns the message that a dead letter becomes.
+async fn put_back<T: JobTable>(
+    ledger: &Ledger<T>,
+    letter: &Delivery,
+) -> Result<(String, Redriven), LedgerError> {
+    let Delivery { message_id, body, .. } = letter;
+    let incoming = Incoming::read(body, message_id);
+    let job = incoming.job_id().clone();
     let found = ledger.find(&job).await?;
     let known = found.is_some();
-    let body = match (found, message) {
+    let body = match (found, incoming) {
         (Some(found), _) => Message::Continue(found.id).to_json(),
-        // Its new message has another id, by which it would be another job.
-        (None, Ok(Message::Export(message))) if message.request_id.is_none() => {
+        // The new message has another id, which would make it another job.
+        (None, Incoming::New { message: Ok(message), .. }) if message.request_id.is_none() => {
             ExportMessage { request_id: Some(message_id.clone()), ..message }.to_json()
         }
         (None, _) => body.clone(),
@@ -98,12 +96,13 @@ async fn put_back<L: Ledger>(ledger: &L, letter: &Received) -> Result<(String, R
 
 #[cfg(test)]
 mod tests {
-    use downpipe_core::testing::MemoryLedger;
+    use downpipe_core::job::NewJob;
+    use downpipe_core::testing::MemoryJobTable;
 
     use super::*;
 
-    fn letter(body: &str) -> Received {
-        Received {
+    fn letter(body: &str) -> Delivery {
+        Delivery {
             message_id: "a-message".to_owned(),
             receipt_handle: "handle".to_owned(),
             body: body.to_owned(),
@@ -116,8 +115,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_stays_the_same_whatever_its_message_says() {
-        let ledger = MemoryLedger::new();
+    async fn dead_letter_put_back_is_the_same_job() {
+        let ledger = Ledger::new(MemoryJobTable::new());
         for body in [
             r#"{"export":"orders","params":{"n":0.10},"requested_by":"alice@example.com"}"#,
             r#"{"export":"orders","request_id":"a-click"}"#,
@@ -133,16 +132,16 @@ mod tests {
         }
         for body in ["test", r#"{"continue":"0123456789abcdef01234567"}"#] {
             let (again, _) = put_back(&ledger, &letter(body)).await.unwrap();
-            assert_eq!(again, body, "as it is");
+            assert_eq!(again, body, "a message without a job is put back as it is");
         }
     }
 
-    /// The same request of the same person was under way when it came.
+    /// An equal request of the requester had not ended when the message came.
     #[tokio::test]
-    async fn another_name_for_a_job_leads_to_it() {
-        let ledger = MemoryLedger::new();
+    async fn dead_letter_of_an_alias_continues_its_job() {
+        let ledger = Ledger::new(MemoryJobTable::new());
         let body = r#"{"export":"orders","request_id":"a-click"}"#;
-        let same = |job: NewJob| NewJob { sameness: Some("the same".to_owned()), ..job };
+        let same = |job: NewJob| NewJob { fingerprint: Some("the same".to_owned()), ..job };
         let first = ledger.accept(&same(job_of(body, "m"))).await.unwrap();
         let twice = body.replace("a-click", "another-click");
         assert_eq!(ledger.accept(&same(job_of(&twice, "m"))).await.unwrap(), first);
