@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use downpipe_core::job::{Job, JobId, JobState};
-use downpipe_core::receipt::Receipt;
+use downpipe_app::worker::MAX_ATTEMPTS;
+use downpipe_core::job::{Job, JobId, JobState, Receipt};
+use downpipe_core::ledger::{Entry, JobTable as _, LedgerError};
+use downpipe_core::requester::Requester;
 use downpipe_core::store::is_receipt;
 
 use crate::exports;
-use crate::world::World;
+use crate::world::{SCENARIO, SimWorld};
 
-/// What somebody asked for.
+/// What a requester asked for.
 pub(crate) struct Asked {
     pub(crate) id: JobId,
-    pub(crate) requested_by: String,
+    pub(crate) requested_by: Requester,
     /// Whether it could be read.
     pub(crate) good: bool,
 }
@@ -21,29 +23,35 @@ pub(crate) struct Asked {
 pub(crate) type Seen = BTreeSet<(String, usize)>;
 
 /// What is true at every moment.
-pub(crate) fn check(world: &World, seen: &mut Seen) {
+pub(crate) fn check(world: &SimWorld, seen: &mut Seen) {
     check_objects(world, seen);
-    let mut open = BTreeMap::new();
-    for entry in world.ledger.entries() {
+    let (mut open, mut leading) = (BTreeMap::new(), BTreeMap::new());
+    let entries = world.entries();
+    for entry in entries.iter() {
         let job = &entry.job;
-        if let Some(sameness) = entry.exclusive()
-            && let Some(other) = open.insert(sameness.to_owned(), job.id.clone())
+        if let Some(fingerprint) = entry.active_fingerprint()
+            && let Some(other) = open.insert(fingerprint.to_owned(), job.id.clone())
         {
             world.violated(format!("{} and {other} are the same, and both are open", job.id));
+        }
+        if let Some(fingerprint) = entry.lead_fingerprint()
+            && let Some(other) = leading.insert(fingerprint.to_owned(), job.id.clone())
+        {
+            world.violated(format!("{} and {other} both lead", job.id));
         }
         if job.notified_at.is_some() && !job.state.is_terminal() {
             world.violated(format!("{}: told before its end", job.id));
         }
         match job.state {
             JobState::Ready => check_ready(world, job),
-            JobState::Failed => check_failed(world, job),
+            JobState::Failed => check_failed(world, &entries, entry),
             _ => {}
         }
     }
 }
 
 /// An object at a final key is complete, and the only one of its job.
-fn check_objects(world: &World, seen: &mut Seen) {
+fn check_objects(world: &SimWorld, seen: &mut Seen) {
     let mut folders = BTreeSet::new();
     for key in world.store.keys() {
         let (folder, name) = key.rsplit_once('/').unwrap();
@@ -73,7 +81,7 @@ fn check_objects(world: &World, seen: &mut Seen) {
 }
 
 /// Who is told that a file is ready can get it, and its receipt says what it is.
-fn check_ready(world: &World, job: &Job) {
+fn check_ready(world: &SimWorld, job: &Job) {
     let Some(receipt) = &job.receipt else { return world.violated(format!("{}: no receipt", job.id)) };
     let expected = exports::named(&job.export).unwrap().file();
     let is_right = |receipt: &Receipt| {
@@ -99,10 +107,26 @@ fn check_ready(world: &World, job: &Job) {
     }
 }
 
-fn check_failed(world: &World, job: &Job) {
+fn check_failed(world: &SimWorld, entries: &[Entry], entry: &Entry) {
+    let job = &entry.job;
     let Some(failure) = &job.failure else {
         return world.violated(format!("{}: failed for nothing", job.id));
     };
+    // Receives are spent without an attempt, too. Only attempts that came no further end a job whose cause may pass.
+    let passing = ["database_unavailable", "storage", "crashed", "short_result", "ledger"];
+    // A follower fails as its leader did.
+    let shares = |other: &Entry| {
+        other.shared_fingerprint == entry.shared_fingerprint
+            && other.job.state == JobState::Failed
+            && other.job.attempts_since_progress >= MAX_ATTEMPTS
+    };
+    let follows = entry.shared_fingerprint.is_some() && entries.iter().any(shares);
+    if !follows && passing.contains(&failure.code.as_str()) && job.attempts_since_progress < MAX_ATTEMPTS {
+        world.violated(format!(
+            "{}: failed as {:?} after {} tries",
+            job.id, failure.code, job.attempts_since_progress
+        ));
+    }
     let own = exports::named(&job.export).and_then(|export| export.fails);
     let codes = ["rejected", "too_large", "resume_key"];
     if codes.contains(&failure.code.as_str()) && own.is_some_and(|own| own != failure.code) {
@@ -110,9 +134,10 @@ fn check_failed(world: &World, job: &Job) {
     }
 }
 
-/// What is true when everything has calmed down. In a calm story nothing went wrong at all.
-pub(crate) fn check_end(world: &World, asked: &[Asked], calm: bool) {
-    let entries = world.ledger.entries();
+/// What is true when everything has calmed down. In a calm scenario nothing went wrong at all.
+pub(crate) fn check_end(world: &SimWorld, asked: &[Asked], calm: bool) {
+    let entries = world.entries().clone();
+    check_table(world, &entries);
     for entry in &entries {
         let job = &entry.job;
         if !job.state.is_terminal() || job.notified_at.is_none() {
@@ -135,13 +160,12 @@ pub(crate) fn check_end(world: &World, asked: &[Asked], calm: bool) {
             world.violated(format!("{}: told {told} times", job.id));
         }
         if calm && !ends_well(job) {
-            world.violated(format!("{}: in a calm story {:?}, {:?}", job.id, job.state, job.failure));
+            world.violated(format!("{}: in a calm scenario {:?}, {:?}", job.id, job.state, job.failure));
         }
     }
     for Asked { id, requested_by, good } in asked {
-        let found =
-            futures_util::FutureExt::now_or_never(downpipe_core::ledger::Ledger::find(&world.ledger, id));
-        match found.unwrap().unwrap() {
+        let found = at_once(world.table.of(SCENARIO).get(id));
+        match found.map(|stored| stored.entry.job) {
             None => world.violated(format!("{id}: accepted from {requested_by}, and forgotten")),
             Some(job) if job.requested_by != *requested_by => {
                 world.violated(format!("{id}: {requested_by} was given the job of {}", job.requested_by));
@@ -155,13 +179,33 @@ pub(crate) fn check_end(world: &World, asked: &[Asked], calm: bool) {
     check_uploads(world);
 }
 
+/// Checks that the table has what was read after the writes, and finds all of it in its order.
+fn check_table(world: &SimWorld, entries: &[Entry]) {
+    let newest = at_once(world.table.of(SCENARIO).all());
+    let by_id = |jobs: &mut Vec<Job>| jobs.sort_by(|a, b| a.id.cmp(&b.id));
+    if !newest.is_sorted_by(|a, b| a.created_at >= b.created_at) {
+        world.violated("the newest jobs are not in their order");
+    }
+    let (mut found, mut known) = (newest, entries.iter().map(|entry| entry.job.clone()).collect());
+    by_id(&mut found);
+    by_id(&mut known);
+    if found != known {
+        world.violated(format!("the table has {found:?}, and what was written to it is {known:?}"));
+    }
+}
+
+/// Returns the answer of a table that takes no time of the simulation.
+fn at_once<T>(answer: impl Future<Output = Result<T, LedgerError>>) -> T {
+    futures_util::FutureExt::now_or_never(answer).unwrap().unwrap()
+}
+
 /// Whether a job ended as its export does when nothing goes wrong, or was cancelled.
 fn ends_well(job: &Job) -> bool {
     let code = job.failure.as_ref().map_or("", |failure| failure.code.as_str());
     match exports::named(&job.export) {
         _ if job.state == JobState::Cancelled => true,
-        Some(export) if job.sameness.is_some() => {
-            let too_long = code == "timed_out" && !export.is_continuable();
+        Some(export) if job.fingerprint.is_some() => {
+            let too_long = code == "timed_out" && !export.is_resumable();
             job.state == JobState::Ready && export.fails.is_none() || export.fails == Some(code) || too_long
         }
         _ => code == "rejected",
@@ -169,7 +213,7 @@ fn ends_well(job: &Job) -> bool {
 }
 
 /// What the ledger knew of is closed, and so is what was begun by workers for whom nothing went wrong.
-fn check_uploads(world: &World) {
+fn check_uploads(world: &SimWorld) {
     let state = world.lock();
     let left = |(name, begun): (&String, &crate::world::Begun)| {
         let troubles = state.invocations[begun.by].troubles;

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex};
 
-use downpipe_core::catalog::{Catalog, DefinitionFile};
-use downpipe_core::params::Value;
-use downpipe_core::sql::SqlPiece;
+use downpipe_core::catalog::{Catalog, DefinitionFile, SqlPiece, Value};
 use sha2::{Digest as _, Sha256};
 
 /// Of such rows, four fill a part.
@@ -34,7 +32,7 @@ const fn export(name: &'static str, definition: &'static str) -> Export {
     Export { name, definition, rows: 5, large: false, excel: false, fails: None }
 }
 
-pub(crate) const EXPORTS: [Export; 9] = [
+pub(crate) const EXPORTS: [Export; 12] = [
     export("small", r#"sql = "SELECT id, memo FROM small""#),
     Export { rows: 0, ..export("empty", r#"sql = "SELECT id, memo FROM empty""#) },
     export("reused", "sql = \"SELECT id, memo FROM reused\"\noutput = { reuse = \"10m\" }"),
@@ -70,8 +68,27 @@ pub(crate) const EXPORTS: [Export; 9] = [
         )
     },
     Export {
+        rows: 9,
+        large: true,
+        ..export("shared", "sql = \"SELECT id, memo FROM shared\"\naccess = { shared = true }")
+    },
+    export(
+        "popular",
+        "sql = \"SELECT id, memo FROM popular\"\naccess = { shared = true }\noutput = { reuse = \"10m\" }",
+    ),
+    Export {
+        fails: Some("too_large"),
+        ..export(
+            "crowded",
+            "sql = \"SELECT id, memo FROM crowded\"\naccess = { shared = true }\nlimits = { rows = 2 }",
+        )
+    },
+    Export {
         fails: Some("rejected"),
-        ..export("secrets", "sql = \"SELECT id, memo FROM secrets\"\naccess = { requesters = [\"nobody\"] }")
+        ..export(
+            "secrets",
+            "sql = \"SELECT id, memo FROM secrets\"\naccess = { requesters = [\"nobody@x\"] }",
+        )
     },
 ];
 
@@ -104,7 +121,7 @@ pub(crate) fn of_query(sql: &[SqlPiece]) -> (&'static Export, i64) {
 }
 
 impl Export {
-    pub(crate) fn is_continuable(&self) -> bool {
+    pub(crate) fn is_resumable(&self) -> bool {
         self.definition.contains("resume")
     }
 
@@ -140,7 +157,7 @@ impl Export {
             bytes.extend(end);
             rows += 1;
         }
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex::encode(Sha256::digest(&bytes));
         File { bytes, rows, sha256 }
     }
 }

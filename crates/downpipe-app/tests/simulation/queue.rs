@@ -1,20 +1,19 @@
-//! A queue that behaves as SQS does: it delivers at least once, in any order, and later what is not deleted.
+//! A queue that behaves as SQS does: it delivers at least once, in any order, and again what is not deleted.
 
 use std::time::Duration;
 
-use downpipe_core::queue::{Queue, QueueError};
+use downpipe_core::queue::{BatchError, Delivery, Queue, QueueError};
 use tokio::time::Instant;
 
-use crate::world::{Hand, World};
+use crate::world::{FaultyPorts, SimWorld, State};
 
 /// The visibility timeout of the template.
-const VISIBILITY: Duration = Duration::from_secs(5400);
-
-/// The template's `maxReceiveCount`.
-const MAX_RECEIVES: u32 = downpipe_worker::handle::MAX_RECEIVES;
+pub(crate) const VISIBILITY: Duration = Duration::from_secs(5400);
 
 #[derive(Default)]
 pub(crate) struct Messages {
+    /// How often a message is delivered before it is a dead letter.
+    pub(crate) max_receives: Option<u32>,
     waiting: Vec<Message>,
     dead: Vec<Message>,
     pub(crate) died: u64,
@@ -27,8 +26,8 @@ pub(crate) struct Message {
     pub(crate) id: String,
     pub(crate) body: String,
     pub(crate) receives: u32,
-    /// By which handle whoever received it last speaks of it.
-    pub(crate) handle: u64,
+    /// The handle of its last delivery.
+    handle: u64,
     visible_at: Option<Instant>,
 }
 
@@ -46,13 +45,13 @@ impl Messages {
         id
     }
 
-    /// Any of the messages that may be received now.
-    pub(crate) fn receive(&mut self, rng: &mut fastrand::Rng) -> Option<Message> {
+    /// Receives any of the messages that are visible.
+    pub(crate) fn receive(&mut self, rng: &mut fastrand::Rng, visibility: Duration) -> Option<Message> {
         let now = Instant::now();
         let visible = |message: &Message| message.visible_at.is_none_or(|at| at <= now);
         let (dead, waiting) = std::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|m| visible(m) && m.receives >= MAX_RECEIVES);
+            .partition(|m| visible(m) && self.max_receives.is_some_and(|limit| m.receives >= limit));
         self.waiting = waiting;
         self.died += dead.len() as u64;
         self.dead.extend::<Vec<Message>>(dead);
@@ -60,16 +59,16 @@ impl Messages {
         let message = rng.choice(visible)?;
         self.handed_out += 1;
         (message.receives, message.handle) = (message.receives + 1, self.handed_out);
-        message.visible_at = Some(now + VISIBILITY);
+        message.visible_at = Some(now + visibility);
         Some(message.clone())
     }
 
-    /// When the next message may be received.
+    /// Returns when the next message becomes visible.
     pub(crate) fn next_visible(&self) -> Option<Instant> {
         self.waiting.iter().filter_map(|message| message.visible_at).min()
     }
 
-    /// Delivers a message that somebody has in hand once more.
+    /// Delivers a message once more that a worker has in hand.
     pub(crate) fn duplicate(&mut self, rng: &mut fastrand::Rng) -> Option<String> {
         let received: Vec<&mut Message> =
             self.waiting.iter_mut().filter(|message| message.receives > 0).collect();
@@ -78,7 +77,7 @@ impl Messages {
         Some(message.id.clone())
     }
 
-    /// Puts the dead letters back, as the operator does.
+    /// Puts the dead letters back, as an operator does.
     pub(crate) fn redrive(&mut self) -> usize {
         let dead = std::mem::take(&mut self.dead);
         let count = dead.len();
@@ -91,33 +90,70 @@ impl Messages {
         self.waiting.is_empty() && self.dead.is_empty()
     }
 
-    /// A handle that is not the last does nothing.
+    /// Returns the place of the message with this handle. An older handle than its last has no effect.
     fn held(&mut self, handle: &str) -> Option<usize> {
         self.waiting.iter().position(|message| message.handle.to_string() == handle)
     }
 }
 
-impl Hand {
-    /// What Lambda does with a message that was dealt with.
-    pub(crate) async fn delete(&self, handle: &str) {
+impl Message {
+    pub(crate) fn delivery(self) -> Delivery {
+        Delivery {
+            message_id: self.id,
+            receipt_handle: self.handle.to_string(),
+            body: self.body,
+            receive_count: self.receives,
+        }
+    }
+}
+
+impl Queue for FaultyPorts {
+    async fn send_after(&self, body: &str, delay: Duration) -> Result<String, QueueError> {
+        let send = async { Ok(self.world.lock().messages.send(body, delay)) };
+        self.call("queue.send", send, || broken("sending a message")).await
+    }
+
+    /// A fault may come between any two messages of the batch, or lose the answer after one.
+    async fn send_batch(&self, bodies: &[String]) -> Result<(), BatchError> {
+        for (number, body) in bodies.iter().enumerate() {
+            if let Err(source) = self.send(body).await {
+                return Err(BatchError { unsent: bodies.len() - number, source });
+            }
+        }
+        Ok(())
+    }
+
+    async fn receive(&self, _: Duration, visibility: Duration) -> Result<Option<Delivery>, QueueError> {
+        let receive = async {
+            let State { messages, invocations, .. } = &mut *self.world.lock();
+            let received = messages.receive(&mut invocations[self.number].rng, visibility);
+            Ok(received.map(Message::delivery))
+        };
+        self.call("queue.receive", receive, || broken("receiving a message")).await
+    }
+
+    async fn delete(&self, receipt_handle: &str) -> Result<(), QueueError> {
         let delete = async {
             let messages = &mut self.world.lock().messages;
-            if let Some(at) = messages.held(handle) {
+            if let Some(at) = messages.held(receipt_handle) {
                 messages.waiting.remove(at);
             }
             Ok(())
         };
-        let _ = self.call("queue.delete", delete, || broken("deleting a message")).await;
-    }
-}
-
-impl Queue for Hand {
-    async fn send(&self, body: &str) -> Result<String, QueueError> {
-        let send = async { Ok(self.world.lock().messages.send(body, Duration::ZERO)) };
-        self.call("queue.send", send, || broken("sending a message")).await
+        self.call("queue.delete", delete, || broken("deleting a message")).await
     }
 
-    async fn return_after(&self, receipt_handle: &str, delay: Duration) -> Result<(), QueueError> {
+    async fn count(&self) -> Result<u64, QueueError> {
+        let count = async { Ok(self.world.lock().messages.waiting.len() as u64) };
+        self.call("queue.count", count, || broken("counting the messages")).await
+    }
+
+    async fn max_receives(&self) -> Result<Option<u32>, QueueError> {
+        let ask = async { Ok(self.world.lock().messages.max_receives) };
+        self.call("queue.max_receives", ask, || broken("asking for the redrive policy")).await
+    }
+
+    async fn change_visibility(&self, receipt_handle: &str, delay: Duration) -> Result<(), QueueError> {
         let postpone = async {
             let messages = &mut self.world.lock().messages;
             if let Some(at) = messages.held(receipt_handle) {
@@ -129,7 +165,7 @@ impl Queue for Hand {
     }
 }
 
-impl World {
+impl SimWorld {
     pub(crate) fn send(&self, body: &str) -> String {
         let id = self.lock().messages.send(body, Duration::ZERO);
         self.note(format!("{id} is sent: {body}"));

@@ -1,17 +1,17 @@
-//! Surroundings of a worker that behave as no fake of the core's does: slow, changeable, or deadly.
+//! Ports that behave as no fake of the core's does: slow, changing, or deadly.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use downpipe_core::notice::{Notice, Notifier, NotifyError};
 use downpipe_core::source::{EndOfResult, Query, RowSink, RowSource, SourceError};
-use downpipe_core::testing::{MemoryLedger, RecordingNotifier, ScriptedSource};
+use downpipe_core::testing::{MemoryJobTable, RecordingNotifier, ScriptedSource};
 use downpipe_format::{Column, ColumnKind};
 
-/// What every good file has in it. The memo stands in no log.
+/// The content of every good file. The memo is in no log.
 pub(crate) const FILE: &str = "id,memo\n1,Hemmelighet\n2,\n";
 
-/// The words of a database that quotes the data. They stand in no log.
+/// An error message of a database that quotes the data. It is in no log.
 pub(crate) const QUOTING: &str = "Incorrect value: 'Hemmelighet' for column 'memo'";
 
 /// A database: it answers the first query with the first script and so on, and all that follow with the last.
@@ -36,6 +36,15 @@ impl Scripts {
         Self { scripts: vec![Script { thinking, source: good() }], answered: AtomicUsize::new(0) }
     }
 
+    /// Fails after a time and the first row, every time.
+    pub(crate) fn thinking_and_failing(
+        thinking: Duration,
+        error: impl Fn() -> SourceError + Send + Sync + Copy + 'static,
+    ) -> Self {
+        let script = Script { thinking, source: good().failing_after(1, error) };
+        Self { scripts: vec![script], answered: AtomicUsize::new(0) }
+    }
+
     /// Fails this many times, after the first row, and then gives two rows.
     pub(crate) fn failing(
         times: usize,
@@ -57,8 +66,13 @@ impl RowSource for Scripts {
     async fn read<S: RowSink>(&self, query: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
         let turn = self.answered.fetch_add(1, Ordering::Relaxed);
         let Script { thinking, source } = &self.scripts[turn.min(self.scripts.len() - 1)];
-        let thought = tokio::time::timeout_at(query.deadline, tokio::time::sleep(*thinking)).await;
-        thought.map_err(|_| SourceError::TimedOut)?;
+        tokio::select! {
+            biased;
+            () = query.cancellation.cancelled() => return Err(SourceError::Stopped),
+            thought = tokio::time::timeout_at(query.deadline, tokio::time::sleep(*thinking)) => {
+                thought.map_err(|_| SourceError::TimedOut)?;
+            }
+        }
         source.read(query, sink).await
     }
 }
@@ -98,12 +112,12 @@ impl Notifier for DeadlyNotifier {
     }
 }
 
-/// Something with a clock of its own that the test moves.
+/// A port with a clock that the test moves.
 pub(crate) trait Clock {
     fn pass(&self, time: Duration);
 }
 
-impl Clock for MemoryLedger {
+impl Clock for MemoryJobTable {
     fn pass(&self, time: Duration) {
         Self::pass(self, time);
     }

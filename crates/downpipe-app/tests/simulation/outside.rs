@@ -1,31 +1,29 @@
-//! The database, and whoever tells people.
+//! The database and the notifier.
 
 use std::time::Duration;
 
-use downpipe_core::checkpoint::Checkpoint;
-use downpipe_core::job::{Job, JobState};
-use downpipe_core::message::OPERATOR;
+use downpipe_app::worker::MAX_ATTEMPTS;
+use downpipe_core::catalog::Value;
+use downpipe_core::job::{Checkpoint, Job, JobState};
 use downpipe_core::notice::{Notice, Notifier, NotifyError};
-use downpipe_core::params::Value;
 use downpipe_core::source::{EndOfResult, Query, RowSink, RowSource, SinkState, SourceError};
 use downpipe_core::testing::ScriptedSource;
 use downpipe_format::{Cell, Column, ColumnKind};
-use downpipe_worker::handle::MAX_ATTEMPTS;
 use tokio::time::timeout_at;
 
 use crate::exports;
-use crate::world::{Fault, Hand, Publish};
+use crate::world::{Fault, FaultyPorts, Publish};
 
-/// With what a worker panics that is told to.
+/// The payload of a panic that the scenario asks for.
 pub(crate) const TOLD_TO_PANIC: &str = "the worker was told to panic";
 
-impl RowSource for Hand {
+impl RowSource for FaultyPorts {
     async fn read<S: RowSink>(&self, query: &Query, sink: &mut S) -> Result<EndOfResult, SourceError> {
         let (export, after) = exports::of_query(&query.sql);
         self.note(format!("reads {} after {after}", export.name));
-        let tries = self.me(|me| me.tries);
-        if tries > MAX_ATTEMPTS {
-            self.world.violated(format!("it is tried for the {tries}. time without progress"));
+        let attempts = self.me(|me| me.attempts_since_progress);
+        if attempts > MAX_ATTEMPTS {
+            self.world.violated(format!("it is tried for the {attempts}. time without progress"));
         }
         if let Some(from) = self.me(|me| me.after.take()) {
             self.goes_on(&from, after);
@@ -35,12 +33,12 @@ impl RowSource for Hand {
         let integer = ColumnKind::Integer { bits: 64, unsigned: false, zerofill: 0 };
         let columns = [column("id", integer), column("memo", ColumnKind::Text)];
         sink.accept(&columns)?;
-        let wanted = sink.start(&columns, ScriptedSource::AS_OF)?;
+        let wanted = sink.start(&columns, &ScriptedSource::snapshot())?;
         let mut rows = 0;
         for (key, memo) in export.rows().filter(|(key, _)| *key > after) {
             tokio::select! {
                 biased;
-                () = query.stop.wished() => return Err(SourceError::Stopped),
+                () = query.cancellation.cancelled() => return Err(SourceError::Stopped),
                 waited = timeout_at(query.deadline, self.row()) => waited.map_err(|_| SourceError::TimedOut)??,
             }
             let cells = [Cell::Int(key), memo.map_or(Cell::Null, Cell::Text)];
@@ -53,22 +51,22 @@ impl RowSource for Hand {
             }
             rows += 1;
         }
-        Ok(EndOfResult { rows, as_of: ScriptedSource::AS_OF })
+        Ok(EndOfResult { rows, snapshot: ScriptedSource::snapshot() })
     }
 }
 
-impl Hand {
-    /// What was checkpointed is not read again. There is one exception: when the object was completed and its receipt was not
-    /// stored, nothing is left to go on with, and the file is made anew.
+impl FaultyPorts {
+    /// Checks that rows up to a checkpoint are not read again. There is one exception: when the object was completed and its receipt was
+    /// not stored, nothing is left to resume, and the file is made anew.
     fn goes_on(&self, from: &Checkpoint, after: i64) {
         if from.key.to_value() == Value::Integer(after) {
             return;
         }
-        // Who has stood still since it knew of its lease cannot know that the job is somebody else's, and changes nothing of theirs.
+        // A worker that was frozen may not know that another has the job. It changes nothing of that one's.
         let lease = self.me(|me| me.lease.clone());
         let holder = lease.as_ref().and_then(|(id, _)| self.world.entry(id)).map(|entry| entry.job.attempt);
         if holder != lease.map(|(_, attempt)| attempt) {
-            return self.world.lock().count("is read again by somebody who was taken for dead");
+            return self.world.lock().count("is read again by a worker presumed dead");
         }
         let upload = from.upload.clone().unwrap_or_default();
         let completed = self.world.lock().uploads.get(&upload).is_some_and(|begun| begun.completed);
@@ -81,7 +79,7 @@ impl Hand {
         }
     }
 
-    /// A row on its way.
+    /// Takes the time of a row, or fails.
     async fn row(&self) -> Result<(), SourceError> {
         let time = self.world.lock().row_time;
         self.nap(self.draw(time / 2 + 1..=time + 1)).await;
@@ -127,24 +125,27 @@ fn gone() -> SourceError {
     SourceError::Disconnected("the server has gone away".into())
 }
 
-impl Notifier for Hand {
+impl Notifier for FaultyPorts {
     async fn publish(&self, notice: &Notice) -> Result<(), NotifyError> {
         let publish = async {
             self.published(notice);
             Ok(())
         };
-        self.call("notifier.publish", publish, || NotifyError("the notifier was told to fail".into())).await
+        self.call("notifier.publish", publish, || {
+            NotifyError::Unavailable("the notifier was told to fail".into())
+        })
+        .await
     }
 }
 
-impl Hand {
-    /// A notice is out. Was it to be?
+impl FaultyPorts {
+    /// Checks that a notice may go out.
     fn published(&self, notice: &Notice) {
         self.note(format!("tells {} that {} is {:?}", notice.recipient, notice.job_id, notice.status));
         let job = notice.job_id.parse().ok().and_then(|id| self.world.entry(&id)).map(|entry| entry.job);
-        let besides = |job: &Job| notice.recipient == OPERATOR && job.requested_by != OPERATOR;
+        let besides = |job: &Job| notice.recipient.is_operator() && !job.requested_by.is_operator();
         if let Some(job) = job.as_ref().filter(|job| besides(job)) {
-            // Beside the requester's, and as often as that.
+            // The operator is notified as often as the requester.
             let theirs = job.failure.as_ref().is_some_and(|failure| failure.for_operator);
             if job.state != JobState::Failed || !theirs {
                 self.world.violated(format!("{}: the operator was told what is not theirs", notice.job_id));

@@ -1,16 +1,20 @@
-//! A worker with everything around it in memory, and a look at what came of its messages.
+//! A worker with every port in memory, and what came of its messages.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
+use downpipe_app::config::LEDGER_RETENTION;
+use downpipe_app::ports::Ports;
+use downpipe_app::worker::{LEASE, Outcome, Worker};
+use downpipe_core::cache::{JobCache, ReceiptKeys};
 use downpipe_core::catalog::{Catalog, DefinitionFile};
-use downpipe_core::job::{Job, JobState};
-use downpipe_core::ledger::Ledger;
+use downpipe_core::job::{Job, JobState, Receipt};
+use downpipe_core::ledger::{JobQueries, JobTable, Ledger};
 use downpipe_core::message::Message;
 use downpipe_core::notice::Notifier;
-use downpipe_core::receipt::Receipt;
+use downpipe_core::queue::Delivery;
 use downpipe_core::source::RowSource;
-use downpipe_core::testing::{MemoryLedger, MemoryStore, RecordingNotifier, RecordingQueue};
-use downpipe_worker::handle::{Delivery, LEASE, Outcome, Worker};
+use downpipe_core::testing::{MemoryCache, MemoryJobTable, MemoryStore, RecordingNotifier, RecordingQueue};
 use tokio::time::Instant;
 
 use crate::logs;
@@ -45,37 +49,83 @@ resume = { column = "id", start = 0 }
 output = { reuse = "10m" }
 "#;
 
-/// A worker and its surroundings.
-pub(crate) struct Bench<L = MemoryLedger, R = Scripts, N = RecordingNotifier> {
-    pub(crate) worker: Worker<L, R, MemoryStore, N, RecordingQueue>,
+const SHARED_TOML: &str = r#"title = "Shared"
+sql = "SELECT id, memo FROM orders"
+access = { requesters = ["*@example.com"], shared = true }
+"#;
+
+const POPULAR_TOML: &str = r#"title = "Popular"
+sql = "SELECT id, memo FROM orders"
+access = { requesters = ["*@example.com"], shared = true }
+output = { reuse = "10m" }
+"#;
+
+/// Ports in memory.
+pub(crate) struct TestPorts<T, R, N>(PhantomData<(T, R, N)>);
+
+impl<T, R, N> Ports for TestPorts<T, R, N>
+where
+    T: JobTable + 'static,
+    R: RowSource + 'static,
+    N: Notifier + 'static,
+{
+    type Table = T;
+    type Source = R;
+    type Store = MemoryStore;
+    type Notifier = N;
+    type Queue = RecordingQueue;
+    type Cache = MemoryCache;
 }
 
-impl Bench {
-    /// A worker whose surroundings work, and whose database answers as scripted.
+/// A worker with ports in memory.
+pub(crate) struct TestWorker<T = MemoryJobTable, R = Scripts, N = RecordingNotifier>
+where
+    T: JobTable + 'static,
+    R: RowSource + 'static,
+    N: Notifier + 'static,
+{
+    pub(crate) worker: Worker<TestPorts<T, R, N>>,
+}
+
+impl TestWorker {
+    /// Makes a worker whose ports work, and whose database answers as scripted.
     pub(crate) fn new(scripts: Scripts) -> Self {
-        Self::of(MemoryLedger::new(), scripts, RecordingNotifier::new())
+        Self::of(MemoryJobTable::new(), scripts, RecordingNotifier::new())
     }
 
-    /// The same, with a notifier that refuses the first notices.
+    /// Makes a worker with this notifier.
     pub(crate) fn with_notifier(notifier: RecordingNotifier) -> Self {
-        Self::of(MemoryLedger::new(), Scripts::good(), notifier)
+        Self::of(MemoryJobTable::new(), Scripts::good(), notifier)
     }
 }
 
-impl<L: Ledger + Clock, R: RowSource, N: Notifier> Bench<L, R, N> {
-    pub(crate) fn of(ledger: L, source: R, notifier: N) -> Self {
+impl<T, R, N> TestWorker<T, R, N>
+where
+    T: JobTable + JobQueries + Clock + 'static,
+    R: RowSource + 'static,
+    N: Notifier + 'static,
+{
+    pub(crate) fn of(table: T, source: R, notifier: N) -> Self {
         logs::capture();
         let file =
             |name: &str, text: &str| DefinitionFile { file: format!("{name}.toml"), text: text.to_owned() };
-        let files = [file("orders", ORDERS_TOML), file("restricted", RESTRICTED_TOML), file("all", ALL_TOML)];
+        let files = [
+            file("orders", ORDERS_TOML),
+            file("restricted", RESTRICTED_TOML),
+            file("all", ALL_TOML),
+            file("shared", SHARED_TOML),
+            file("popular", POPULAR_TOML),
+        ];
         let worker = Worker {
             catalog: Catalog::parse(&files).unwrap(),
-            ledger,
+            ledger: Ledger::new(table),
             source,
             store: MemoryStore::new(),
             notifier,
             queue: RecordingQueue::new(),
+            cache: JobCache::new(MemoryCache::default(), Some(ReceiptKeys::new([7; 32], Vec::new()))),
             lease: LEASE,
+            ledger_retention: LEDGER_RETENTION,
             prefix: "files".to_owned(),
             portal_url: Some("https://portal.example/".to_owned()),
         };
@@ -106,7 +156,7 @@ impl<L: Ledger + Clock, R: RowSource, N: Notifier> Bench<L, R, N> {
 
     /// Lets time pass.
     pub(crate) async fn pass(&self, time: Duration) {
-        self.worker.ledger.pass(time);
+        self.worker.ledger.table().pass(time);
         tokio::time::advance(time).await;
     }
 
@@ -135,20 +185,30 @@ impl<L: Ledger + Clock, R: RowSource, N: Notifier> Bench<L, R, N> {
         const TICK: Duration = Duration::from_secs(1);
         loop {
             tokio::time::sleep(TICK).await;
-            self.worker.ledger.pass(TICK);
+            self.worker.ledger.table().pass(TICK);
         }
     }
 }
 
-impl<L, R> Bench<L, R> {
-    /// Whom the notices told what.
+impl<T, R> TestWorker<T, R>
+where
+    T: JobTable + 'static,
+    R: RowSource + 'static,
+{
+    /// Returns who was notified of what.
     pub(crate) fn told(&self) -> Vec<(String, JobState)> {
-        self.worker.notifier.published().into_iter().map(|notice| (notice.recipient, notice.status)).collect()
+        let published = self.worker.notifier.published().into_iter();
+        published.map(|notice| (notice.recipient.to_string(), notice.status)).collect()
     }
 }
 
 pub(crate) fn delivery(message_id: &str, body: &str, receive_count: u32) -> Delivery {
-    Delivery { message_id: message_id.to_owned(), receipt_handle: None, body: body.to_owned(), receive_count }
+    Delivery {
+        message_id: message_id.to_owned(),
+        receipt_handle: format!("handle of {message_id}"),
+        body: body.to_owned(),
+        receive_count,
+    }
 }
 
 /// A message that continues a job.

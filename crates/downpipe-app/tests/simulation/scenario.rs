@@ -1,46 +1,46 @@
-//! A story: what happens to the workers, step by step, all of it drawn from a seed.
+//! A scenario: what happens to the workers, step by step, all of it drawn from a seed.
 
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use downpipe_app::config::LEDGER_RETENTION;
+use downpipe_app::deliver::deliver;
+use downpipe_app::ports::Ports;
+use downpipe_app::sweep::MAX_DURATION;
+use downpipe_app::worker::{LEASE, Outcome, Worker};
+use downpipe_core::cache::{JobCache, ReceiptKeys};
 use downpipe_core::catalog::Catalog;
 use downpipe_core::job::NewJob;
-use downpipe_core::ledger::{Due, Ledger as _};
+use downpipe_core::ledger::Ledger;
 use downpipe_core::message::Message as Body;
 use downpipe_core::queue::Queue as _;
-use downpipe_worker::handle::{Delivery, LEASE, Outcome, Worker};
-use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep_until};
 
 use crate::exports::{self, EXPORTS};
 use crate::model::{self, Asked, Seen};
-use crate::outside::TOLD_TO_PANIC;
-use crate::queue::Message;
-use crate::world::{Fault, Hand, Invocation, LANES, Planned, STORY, World};
+use crate::queue::{Message, VISIBILITY};
+use crate::real_panics;
+use crate::world::{Fault, FaultyPorts, Invocation, Planned, SCENARIO, SimWorld, TIME_SLOTS};
 
 /// Workers that the queue is allowed to start at once. Frozen ones come on top.
 const AT_ONCE: usize = 3;
 
-/// How long a message is away after a panic, as in `lambda.rs`.
-const AFTER_PANIC: Duration = Duration::from_secs(90);
-
-/// Until everything has calmed down.
+/// Rounds in which everything has to come to rest.
 const ROUNDS: usize = 500;
 
-/// A worker that is at work.
+/// A worker with a message in hand.
 struct Running {
     number: usize,
-    lane: u64,
+    time_slot: u64,
     ends_at: Instant,
     handling: Pin<Box<dyn Future<Output = ()>>>,
 }
 
-pub(crate) struct Story {
-    pub(crate) world: Arc<World>,
+pub(crate) struct Scenario {
+    pub(crate) world: Arc<SimWorld>,
     rng: fastrand::Rng,
     seed: u64,
     catalog: Catalog,
@@ -53,43 +53,46 @@ pub(crate) struct Story {
     calm: bool,
 }
 
-impl Story {
+impl Scenario {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let world = World::new();
+        let world = SimWorld::new();
         let calm = rng.u8(0..5) == 0;
         let run = Duration::from_secs(rng.choice([120, 300, 900]).unwrap());
         {
             let mut state = world.lock();
+            state.messages.max_receives =
+                rng.choice([None, Some(1), Some(2), Some(5), Some(5), Some(5)]).unwrap();
             state.row_time = rng.choice([100, 2_000, 9_000, 20_000]).unwrap();
-            state.weather = if calm { 0.0 } else { rng.choice([0.0, 0.0, 0.005, 0.03]).unwrap() };
+            state.background_error_rate =
+                if calm { 0.0 } else { rng.choice([0.0, 0.0, 0.005, 0.03]).unwrap() };
         }
         let catalog = exports::catalog();
         let (running, sent, asked, seen) = (Vec::new(), Vec::new(), Vec::new(), Seen::new());
         Self { world, rng, seed, catalog, running, sent, asked, seen, run, calm }
     }
 
-    /// Tells so many steps and the end, up to the first violation. Says at which step that was.
-    pub(crate) async fn tell(&mut self, steps: usize) -> Result<(), usize> {
+    /// Runs so many steps and the end, up to the first violation. Fails with the step of that.
+    pub(crate) async fn run(&mut self, steps: usize) -> Result<(), usize> {
         for step in 1..=steps {
             self.step(step).await;
             let a_moment = self.rng.u64(0..1500);
             self.pass(Duration::from_millis(a_moment)).await;
-            self.look(step)?;
+            self.check(step)?;
         }
         self.calm_down(steps).await?;
         model::check_end(&self.world, &self.asked, self.calm);
-        self.look(steps)
+        self.check(steps)
     }
 
-    fn look(&mut self, step: usize) -> Result<(), usize> {
+    fn check(&mut self, step: usize) -> Result<(), usize> {
         model::check(&self.world, &mut self.seen);
         if self.world.lock().violations.is_empty() { Ok(()) } else { Err(step) }
     }
 
     async fn step(&mut self, step: usize) {
         let (mut draw, calm) = (self.rng.u32(0..100), self.calm);
-        // In a calm story, half of all things do not happen.
+        // In a calm scenario, half of all things do not happen.
         if calm && draw >= 58 {
             draw = 0;
         }
@@ -122,10 +125,10 @@ impl Story {
         self.pass(Duration::from_secs(seconds)).await;
     }
 
-    /// Somebody clicks.
+    /// A requester clicks.
     fn ask(&mut self) {
         let export = self.rng.choice(EXPORTS.iter()).map(|export| export.name).unwrap();
-        let who = self.rng.choice(["ann", "bob", "cem"]).unwrap();
+        let who = self.rng.choice(["ann@x", "bob@x", "cem@x"]).unwrap();
         let key = if self.rng.bool() {
             format!(r#","request_id":"click-{}""#, self.rng.u32(..))
         } else {
@@ -134,18 +137,18 @@ impl Story {
         self.send(format!(r#"{{"export":"{export}","requested_by":"{who}"{key}}}"#));
     }
 
-    /// The same click once more, or somebody else's same click.
+    /// A requester clicks again, or another one makes the same request.
     fn click_again(&mut self) {
         let Some(before) = self.rng.choice(self.sent.iter()) else { return };
         let Ok(Body::Export(mut message)) = Body::parse(before) else { return };
         message.request_id = Some(format!("again-{}", self.rng.u32(..)));
         if self.rng.bool() {
-            message.requested_by = self.rng.choice(["ann", "bob", "cem"]).unwrap().to_owned();
+            message.requested_by = self.rng.choice(["ann@x", "bob@x", "cem@x"]).unwrap().parse().unwrap();
         }
         self.send(message.to_json());
     }
 
-    /// The same message in another envelope.
+    /// Sends the same body in another message.
     fn send_again(&mut self) {
         if let Some(before) = self.rng.choice(self.sent.iter()).cloned() {
             self.send(before);
@@ -160,8 +163,9 @@ impl Story {
     }
 
     fn ask_to_continue(&mut self) {
-        if let Some(job) = self.rng.choice(self.world.ledger.entries()) {
-            self.world.send(&Body::Continue(job.job.id).to_json());
+        let id = self.rng.choice(self.world.entries().iter()).map(|entry| entry.job.id.clone());
+        if let Some(id) = id {
+            self.world.send(&Body::Continue(id).to_json());
         }
     }
 
@@ -174,9 +178,9 @@ impl Story {
     }
 
     async fn cancel(&mut self) {
-        let Some(entry) = self.rng.choice(self.world.ledger.entries()) else { return };
-        let id = entry.job.id;
-        let cancel = self.hand(STORY).cancel(&id).await.unwrap();
+        let id = self.rng.choice(self.world.entries().iter()).map(|entry| entry.job.id.clone());
+        let Some(id) = id else { return };
+        let cancel = Ledger::new(self.ports(SCENARIO)).cancel(&id).await.unwrap();
         self.world.note(format!("{id} is cancelled: {:?}", std::mem::discriminant(&cancel)));
     }
 
@@ -198,7 +202,7 @@ impl Story {
     fn freeze(&mut self) {
         let time = Duration::from_secs(self.rng.u64(10..900));
         if let Some(number) = self.rng.choice(self.running.iter()).map(|running| running.number) {
-            self.hand(number).freeze(time);
+            self.ports(number).freeze(time);
         }
     }
 
@@ -207,18 +211,24 @@ impl Story {
             "ledger.",
             "ledger.",
             "ledger.get",
+            "ledger.status",
             "ledger.replace",
             "ledger.replace",
             "ledger.insert",
             "store.put",
             "store.begin",
-            "store.go_on",
+            "store.resume",
             "store.part",
             "store.part",
             "store.complete",
             "store.complete",
             "store.discard",
             "store.find_receipt",
+            "store.holds",
+            "ledger.last_led",
+            "ledger.followers",
+            "cache.",
+            "cache.",
             "store.put_receipt",
             "store.put_receipt",
             "store.rename",
@@ -230,6 +240,7 @@ impl Story {
             "queue.send",
             "queue.send",
             "queue.return",
+            "queue.max_receives",
             "queue.delete",
             "source.connect",
             "source.row",
@@ -255,36 +266,34 @@ impl Story {
         self.world.lock().faults.push(Planned { call, fault, times });
     }
 
-    /// Whatever nobody does anything about is brought up again. Says how much that was.
+    /// Sweeps as the product does, and returns how much there was to repair.
     async fn sweep(&mut self) -> usize {
-        let story = self.hand(STORY);
-        let mut found = 0;
-        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        for due in [Due::Untold(minutes(5)), Due::LeaseOver(minutes(5)), Due::Idle(minutes(60))] {
-            for job in story.due(due, 100).await.unwrap() {
-                self.world.note(format!("{} is swept up: {due:?}", job.id));
-                story.send(&Body::Continue(job.id.clone()).to_json()).await.unwrap();
-                story.touch(&job.id).await.unwrap();
-                found += 1;
-            }
+        let worker = worker(&self.ports(SCENARIO), self.catalog.clone());
+        // Boxed: the scenario and a whole sweep in one future would be too deep for a test's stack.
+        let report = Box::pin(worker.sweep(Instant::now() + MAX_DURATION, false)).await;
+        for finding in &report.findings {
+            self.world.note(format!("the sweep finds {}: {:?}", finding.job, finding.kind));
         }
-        found
+        if !report.not_looked_for.is_empty() {
+            self.world.violated(format!("the sweep could not look for everything: {report:?}"));
+        }
+        report.findings.len()
     }
 
-    /// Nothing goes wrong any more, and time passes until there is nothing left to do.
+    /// Stops all faults, and lets time pass until nothing is left to do.
     async fn calm_down(&mut self, step: usize) -> Result<(), usize> {
         self.world.note("--- calm");
         {
             let mut state = self.world.lock();
             state.faults.clear();
-            (state.weather, state.panics) = (0.0, 0);
+            (state.background_error_rate, state.panics) = (0.0, 0);
         }
         for _ in 0..ROUNDS {
             self.pass(Duration::from_secs(900)).await;
-            self.look(step)?;
+            self.check(step)?;
             let (swept, redriven) = (self.sweep().await, self.world.lock().messages.redrive());
             if swept + redriven == 0 && self.running.is_empty() && self.world.lock().messages.is_empty() {
-                let open = self.world.ledger.entries().iter().any(|entry| !entry.job.state.is_terminal());
+                let open = self.world.entries().iter().any(|entry| !entry.job.state.is_terminal());
                 if !open {
                     let mut state = self.world.lock();
                     let died = state.messages.died;
@@ -297,8 +306,8 @@ impl Story {
         Err(step)
     }
 
-    fn hand(&self, number: usize) -> Hand {
-        Hand { world: Arc::clone(&self.world), number }
+    fn ports(&self, number: usize) -> FaultyPorts {
+        FaultyPorts { world: Arc::clone(&self.world), number }
     }
 
     /// Lets workers work for a time.
@@ -321,13 +330,13 @@ impl Story {
         }
     }
 
-    /// When its time is up. One that was frozen, and taken for dead, has some time left when it wakes.
+    /// Returns when a worker's time is up. One that was frozen has some time left when it wakes.
     fn ends_at(&self, running: &Running) -> Instant {
         let thaw = self.world.lock().invocations[running.number].frozen_until;
         thaw.map_or(running.ends_at, |thaw| running.ends_at.max(thaw + Duration::from_secs(40)))
     }
 
-    /// Lets them work until this moment, or until one is done.
+    /// Lets workers work until this moment, or until one is done.
     async fn work_until(&mut self, until: Instant) {
         let (world, running) = (&self.world, &mut self.running);
         let mut timer = pin!(sleep_until(until));
@@ -355,58 +364,68 @@ impl Story {
             let awake = |running: &&Running| {
                 self.world.lock().invocations[running.number].frozen_until.is_none_or(|until| until <= now)
             };
-            let lane = (1..LANES).find(|lane| self.running.iter().all(|running| running.lane != *lane));
-            let Some(lane) = lane.filter(|_| self.running.iter().filter(awake).count() < AT_ONCE) else {
+            let time_slot = (1..TIME_SLOTS)
+                .find(|time_slot| self.running.iter().all(|running| running.time_slot != *time_slot));
+            let Some(time_slot) = time_slot.filter(|_| self.running.iter().filter(awake).count() < AT_ONCE)
+            else {
                 return;
             };
-            let Some(message) = self.world.lock().messages.receive(&mut self.rng) else { return };
+            let Some(message) = self.world.lock().messages.receive(&mut self.rng, VISIBILITY) else { return };
             let number = {
                 let mut state = self.world.lock();
                 let number = state.invocations.len();
-                state.invocations.push(Invocation::new(lane, self.seed << 20 | number as u64));
+                state.invocations.push(Invocation::new(time_slot, self.seed << 20 | number as u64));
                 number
             };
             self.world
                 .note(format!("worker {number} receives {}, for the {}. time", message.id, message.receives));
-            let handling = Box::pin(invoke(self.hand(number), self.catalog.clone(), message, self.run));
-            self.running.push(Running { number, lane, ends_at: now + self.run, handling });
+            let handling = Box::pin(invoke(self.ports(number), self.catalog.clone(), message, self.run));
+            self.running.push(Running { number, time_slot, ends_at: now + self.run, handling });
         }
     }
 }
 
-/// What Lambda does with a message.
-async fn invoke(hand: Hand, catalog: Catalog, message: Message, run: Duration) {
-    hand.nap(1).await;
-    let worker = Worker {
+/// Names the ports of the simulation.
+enum SimPorts {}
+
+impl Ports for SimPorts {
+    type Table = FaultyPorts;
+    type Source = FaultyPorts;
+    type Store = FaultyPorts;
+    type Notifier = FaultyPorts;
+    type Queue = FaultyPorts;
+    type Cache = FaultyPorts;
+}
+
+fn worker(ports: &FaultyPorts, catalog: Catalog) -> Worker<SimPorts> {
+    Worker {
         catalog,
-        ledger: hand.clone(),
-        source: hand.clone(),
-        store: hand.clone(),
-        notifier: hand.clone(),
-        queue: hand.clone(),
+        ledger: Ledger::new(ports.clone()),
+        source: ports.clone(),
+        store: ports.clone(),
+        notifier: ports.clone(),
+        queue: ports.clone(),
+        cache: JobCache::new(ports.clone(), Some(ReceiptKeys::new([7; 32], Vec::new()))),
         lease: LEASE,
+        ledger_retention: LEDGER_RETENTION,
         prefix: "files".to_owned(),
         portal_url: None,
-    };
-    let handle = message.handle.to_string();
-    let delivery = Delivery {
-        message_id: message.id,
-        receipt_handle: Some(handle.clone()),
-        body: message.body,
-        receive_count: message.receives,
-    };
-    let handled = AssertUnwindSafe(worker.handle(&delivery, Instant::now() + run)).catch_unwind().await;
-    let outcome = handled.unwrap_or_else(|panic| {
-        if panic.downcast_ref() != Some(&TOLD_TO_PANIC) {
-            hand.world.violated(format!("worker {} panicked by itself", hand.number));
-        }
-        Outcome::RetryAfter(AFTER_PANIC)
-    });
+    }
+}
+
+/// Delivers a message as Lambda does, which deletes it when it is handled.
+async fn invoke(ports: FaultyPorts, catalog: Catalog, message: Message, run: Duration) {
+    ports.nap(1).await;
+    let (worker, delivery) = (worker(&ports, catalog), message.delivery());
+    let panics = real_panics();
+    let outcome = deliver(&worker, &delivery, Instant::now() + run).await;
+    if real_panics() > panics {
+        ports.world.violated(format!("worker {} panicked by itself", ports.number));
+    }
     match outcome {
-        Outcome::Done => hand.delete(&handle).await,
+        Outcome::Done => drop(ports.delete(&delivery.receipt_handle).await),
         Outcome::RetryAfter(delay) => {
-            hand.note(format!("wants its message back in {} s", delay.as_secs()));
-            drop(hand.return_after(&handle, delay).await);
+            ports.note(format!("wants its message back in {} s", delay.as_secs()));
         }
     }
 }

@@ -1,31 +1,34 @@
-//! What all workers of a simulation share, and how each of them reaches it: slowly, and not always.
+//! What all workers of a simulation share, and how each reaches it: slowly, and not always.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use downpipe_core::checkpoint::Checkpoint;
-use downpipe_core::entry::Entry;
-use downpipe_core::job::JobId;
-use downpipe_core::testing::{MemoryLedger, MemoryStore};
+use downpipe_core::job::{Checkpoint, JobId};
+use downpipe_core::ledger::Entry;
+use downpipe_core::testing::{MemoryCache, MemoryStore};
 use tokio::time::{Instant, sleep_until};
 
+use crate::ledger::{SharedTable, SimTable};
 use crate::queue::Messages;
 
-/// Every worker acts at milliseconds of its own, so that no two act at once and a seed gives the same story every time. Number 0
-/// is the story's own. All the product's times are multiples of this.
-pub(crate) const LANES: u64 = 8;
+/// Every worker acts at milliseconds of its own, so that no two act at once and a seed gives the same scenario every time. Number 0
+/// is the scenario's own. All the product's times are multiples of this.
+pub(crate) const TIME_SLOTS: u64 = 8;
 
 /// How many of the last events a violation shows.
 const SHOWN: usize = 80;
 
-/// Who tells the story: cancels, sweeps, looks. It is never slow, and nothing fails for it.
-pub(crate) const STORY: usize = 0;
+/// The number of the scenario itself, which cancels and sweeps. It is never slow, and no call fails for it.
+pub(crate) const SCENARIO: usize = 0;
 
-pub(crate) struct World {
-    pub(crate) ledger: MemoryLedger,
+pub(crate) struct SimWorld {
+    pub(crate) table: SharedTable,
+    /// What the table has, the newest last, as it was read after each write.
+    entries: Mutex<Vec<Entry>>,
     pub(crate) store: MemoryStore,
+    pub(crate) cache: MemoryCache,
     state: Mutex<State>,
     origin: Instant,
 }
@@ -36,10 +39,10 @@ pub(crate) struct State {
     pub(crate) invocations: Vec<Invocation>,
     pub(crate) faults: Vec<Planned>,
     /// How often a call fails that nothing is planned for.
-    pub(crate) weather: f64,
+    pub(crate) background_error_rate: f64,
     /// Milliseconds that a row takes.
     pub(crate) row_time: u64,
-    /// How many rows to come make their worker panic.
+    /// How many of the next rows make their worker panic.
     pub(crate) panics: u32,
     pub(crate) publishes: Vec<Publish>,
     pub(crate) uploads: BTreeMap<String, Begun>,
@@ -52,17 +55,17 @@ pub(crate) struct State {
 
 /// A worker with a message in hand.
 pub(crate) struct Invocation {
-    pub(crate) lane: u64,
+    pub(crate) time_slot: u64,
     pub(crate) rng: fastrand::Rng,
     pub(crate) frozen_until: Option<Instant>,
     pub(crate) dead: bool,
-    /// What it has claimed last, and where the ledger told it to go on.
+    /// What it has claimed last, and the checkpoint from which it resumes.
     pub(crate) lease: Option<(JobId, u32)>,
     pub(crate) after: Option<Checkpoint>,
-    pub(crate) tries: u32,
-    /// Whether its job was to be cancelled when it claimed it.
+    pub(crate) attempts_since_progress: u32,
+    /// Whether its job was to be cancelled when it was claimed.
     pub(crate) unwanted: bool,
-    /// How often something went wrong for it, and how often that was when it took the right to tell.
+    /// How often something went wrong for it, and how often that was when it took the notify lease.
     pub(crate) troubles: u32,
     pub(crate) troubles_at_notice: u32,
 }
@@ -71,9 +74,9 @@ pub(crate) struct Invocation {
 pub(crate) struct Publish {
     pub(crate) job: String,
     pub(crate) by: usize,
-    /// Whether the ledger knows.
+    /// Whether the ledger has recorded it.
     pub(crate) recorded: bool,
-    /// Whether something went wrong before it could know.
+    /// Whether something went wrong before it could be recorded.
     pub(crate) excused: bool,
 }
 
@@ -83,28 +86,28 @@ pub(crate) struct Begun {
     pub(crate) open: bool,
     /// Whether an object came of it.
     pub(crate) completed: bool,
-    /// Whether a checkpoint in the ledger has named it: then somebody can find it.
+    /// Whether a checkpoint in the ledger has named it, so that it can be found.
     pub(crate) recorded: bool,
 }
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It does not arrive.
+    /// The call does not arrive.
     CallLost,
-    /// It is done, and the answer is lost.
+    /// The call is done, and its answer is lost.
     AnswerLost,
-    /// It takes longer than anybody waits.
+    /// The call takes longer than its timeout.
     Slow,
-    /// The worker freezes before it, for longer than its lease.
+    /// The worker freezes before the call, for longer than its lease.
     Freeze,
-    /// The worker dies before it.
+    /// The worker dies before the call.
     DeathBefore,
-    /// It is done, and the worker dies.
+    /// The call is done, and the worker dies.
     DeathAfter,
 }
 
-/// What is to go wrong with the next calls of a name, or of all whose names begin so.
+/// A fault of the next calls whose names begin so.
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
     pub(crate) call: &'static str,
@@ -112,18 +115,20 @@ pub(crate) struct Planned {
     pub(crate) times: u32,
 }
 
-/// A worker's way to everything around it. It is every port.
+/// A worker's ports, each of which may fail.
 #[derive(Clone)]
-pub(crate) struct Hand {
-    pub(crate) world: Arc<World>,
+pub(crate) struct FaultyPorts {
+    pub(crate) world: Arc<SimWorld>,
     pub(crate) number: usize,
 }
 
-impl World {
+impl SimWorld {
     pub(crate) fn new() -> Arc<Self> {
         let world = Self {
-            ledger: MemoryLedger::new(),
+            table: SharedTable::new(),
+            entries: Mutex::default(),
             store: MemoryStore::new(),
+            cache: MemoryCache::default(),
             state: Mutex::default(),
             origin: Instant::now(),
         };
@@ -135,10 +140,11 @@ impl World {
         self.state.lock().unwrap()
     }
 
-    /// The first moment from then on that is this lane's.
-    pub(crate) fn aligned(&self, at: Instant, lane: u64) -> Instant {
+    /// Returns the first moment from then on that is in this time slot.
+    pub(crate) fn aligned(&self, at: Instant, time_slot: u64) -> Instant {
         let since = u64::try_from((at - self.origin).as_nanos().div_ceil(1_000_000)).unwrap();
-        self.origin + Duration::from_millis(since + (lane + LANES - since % LANES) % LANES)
+        self.origin
+            + Duration::from_millis(since + (time_slot + TIME_SLOTS - since % TIME_SLOTS) % TIME_SLOTS)
     }
 
     pub(crate) fn age(&self) -> Duration {
@@ -159,17 +165,31 @@ impl World {
         self.lock().events.iter().cloned().collect::<Vec<_>>().join("\n")
     }
 
-    pub(crate) fn entry(&self, id: &JobId) -> Option<Entry> {
-        self.ledger.entries().into_iter().find(|entry| entry.job.id == *id)
+    /// Returns every entry of the table, the newest last.
+    pub(crate) fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap()
     }
 
-    /// The ledger's clock goes as ours does.
+    pub(crate) fn entry(&self, id: &JobId) -> Option<Entry> {
+        self.entries().iter().find(|entry| entry.job.id == *id).cloned()
+    }
+
+    /// Records what the table has after a write.
+    pub(crate) fn wrote(&self, entry: Entry) {
+        let mut entries = self.entries();
+        match entries.iter_mut().find(|known| known.job.id == entry.job.id) {
+            Some(known) => *known = entry,
+            None => entries.push(entry),
+        }
+    }
+
+    /// Moves the ledger's clock to the simulation's.
     pub(crate) fn wind_clock(&self) {
         let age = self.age();
         let mut state = self.lock();
         let passed = age - std::mem::replace(&mut state.ledger_at, age);
         drop(state);
-        self.ledger.pass(passed);
+        self.table.pass(passed);
     }
 }
 
@@ -185,7 +205,7 @@ impl State {
         *self.counts.entry(what.into()).or_default() += 1;
     }
 
-    /// Something has gone wrong for an invocation: what it has not recorded yet may happen once more.
+    /// Records that something went wrong for an invocation: what it has not recorded yet may happen once more.
     pub(crate) fn trouble(&mut self, number: usize) {
         self.invocations[number].troubles += 1;
         for publish in self.publishes.iter_mut().filter(|publish| publish.by == number && !publish.recorded) {
@@ -200,7 +220,9 @@ impl State {
                 planned.times -= 1;
                 Some(planned.fault)
             }
-            None if self.weather > 0.0 && self.invocations[number].rng.f64() < self.weather => {
+            None if self.background_error_rate > 0.0
+                && self.invocations[number].rng.f64() < self.background_error_rate =>
+            {
                 let kinds = [Fault::CallLost, Fault::AnswerLost, Fault::Slow];
                 self.invocations[number].rng.choice(kinds)
             }
@@ -216,15 +238,15 @@ impl State {
 }
 
 impl Invocation {
-    pub(crate) fn new(lane: u64, seed: u64) -> Self {
+    pub(crate) fn new(time_slot: u64, seed: u64) -> Self {
         Self {
-            lane,
+            time_slot,
             rng: fastrand::Rng::with_seed(seed),
             frozen_until: None,
             dead: false,
             lease: None,
             after: None,
-            tries: 0,
+            attempts_since_progress: 0,
             unwanted: false,
             troubles: 0,
             troubles_at_notice: 0,
@@ -232,13 +254,17 @@ impl Invocation {
     }
 }
 
-impl Hand {
+impl FaultyPorts {
+    pub(crate) fn table(&self) -> SimTable<'_> {
+        self.world.table.of(self.number)
+    }
+
     pub(crate) fn me<R>(&self, act: impl FnOnce(&mut Invocation) -> R) -> R {
         act(&mut self.world.lock().invocations[self.number])
     }
 
     pub(crate) fn is_story(&self) -> bool {
-        self.number == STORY
+        self.number == SCENARIO
     }
 
     pub(crate) fn note(&self, event: impl AsRef<str>) {
@@ -249,15 +275,15 @@ impl Hand {
         self.me(|me| me.rng.u64(range))
     }
 
-    /// Waits so many milliseconds and then for this worker's turn; longer, if the worker is frozen by then.
+    /// Waits so many milliseconds and then for this worker's time slot; longer if the worker is frozen by then.
     pub(crate) async fn nap(&self, milliseconds: u64) {
         if self.is_story() {
             return;
         }
         let mut until = Instant::now() + Duration::from_millis(milliseconds);
         loop {
-            let lane = self.me(|me| me.lane);
-            sleep_until(self.world.aligned(until, lane)).await;
+            let time_slot = self.me(|me| me.time_slot);
+            sleep_until(self.world.aligned(until, time_slot)).await;
             match self.me(|me| me.frozen_until).filter(|thaw| *thaw > Instant::now()) {
                 Some(thaw) => until = thaw,
                 None => return,
@@ -265,10 +291,10 @@ impl Hand {
         }
     }
 
-    /// The worker does nothing for a time, and does not know.
+    /// Freezes the worker for a time, without its knowledge.
     pub(crate) fn freeze(&self, time: Duration) {
-        let lane = self.me(|me| me.lane);
-        let until = self.world.aligned(Instant::now() + time, lane);
+        let time_slot = self.me(|me| me.time_slot);
+        let until = self.world.aligned(Instant::now() + time, time_slot);
         self.note(format!("is frozen for {} s", time.as_secs()));
         let mut state = self.world.lock();
         state.trouble(self.number);
@@ -281,7 +307,7 @@ impl Hand {
         std::future::pending().await
     }
 
-    /// A call over a network: it takes time to arrive and for its answer to come back, if they do.
+    /// Makes a call over a network, where call and answer take time or are lost.
     pub(crate) async fn call<T, E>(
         &self,
         name: &str,
