@@ -1,0 +1,11 @@
+//! Tests the API on the fakes of its ports, through its routes.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the message")]
+
+mod clicks;
+mod document;
+mod exports;
+mod files;
+mod guards;
+mod jobs;
+mod routes;
+mod support;
