@@ -1,17 +1,23 @@
-//! The command line.
+//! The command line, as clap reads it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use downpipe_core::job::{InvalidJobId, JobId};
+use downpipe_aws::S3Address;
+use downpipe_core::catalog::parse_time;
+use downpipe_core::job::{InvalidJobId, JobId, JobState};
+use downpipe_core::requester::{InvalidRequester, Requester};
+use downpipe_core::untrusted_text::is_hidden;
+use jiff::Timestamp;
 
-/// Between which a number of seconds makes sense here.
+/// The range of times that the options take.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
-/// Exports from MySQL to files: now and here, or through the queue.
+/// Export queries of MySQL to files: directly, or through a queue
 #[derive(Debug, Parser)]
 #[command(name = "downpipe", version)]
 pub(crate) struct Cli {
@@ -24,16 +30,25 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Export straight from the database, without the queue (needs DATABASE_URL or DOWNPIPE_DATABASE_SECRET)
+    /// Export directly from the database, without the queue (needs DATABASE_URL or DOWNPIPE_DATABASE_SECRET)
     Run(RunArgs),
     /// Put a request on the queue (needs DOWNPIPE_QUEUE_URL)
     Send(SendArgs),
     /// Handle the queue's messages, as the Lambda function does, until Ctrl-C or SIGTERM (needs the environment of the function)
     ///
-    /// Logs go to standard error. When it is told to stop it takes no more messages; those it has get the time of --grace, and
-    /// what has not ended then is left to other workers, who go on from the last checkpoint.
+    /// Logs go to standard error. After Ctrl-C or SIGTERM the worker takes no more messages. Jobs under way have the time of
+    /// --grace to end; another worker resumes the rest from the last checkpoint.
     Worker(WorkerArgs),
-    /// Show a job (needs the database)
+    /// Serve the portal, through which apps ask for exports, until Ctrl-C or SIGTERM (needs the environment of the portal)
+    ///
+    /// Logs go to standard error. After Ctrl-C or SIGTERM the portal takes no more requests, and those under way have four seconds
+    /// to end.
+    Serve {
+        /// Where to listen. HTTPS is the business of a proxy in front
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+    },
+    /// Show a job, its place in the queue and the downloads of its files (needs the database)
     Status {
         /// The job's id
         #[arg(value_parser = job_id)]
@@ -41,85 +56,111 @@ pub(crate) enum Command {
     },
     /// Cancel a job that has not ended, and wait until it has (needs the database)
     ///
-    /// With DOWNPIPE_QUEUE_URL, what a job has left that nobody works on is cleared away, and its requester told, at once; else
-    /// by the next sweep.
+    /// A job that no worker holds is cancelled at once. With DOWNPIPE_QUEUE_URL a worker then deletes its objects and notifies the
+    /// requester; without it, the next sweep does.
     Cancel {
         /// The job's id
         #[arg(value_parser = job_id)]
         id: JobId,
     },
-    /// Do what nobody does any more, as the function does every five minutes (needs the environment of the function)
+    /// Make the request of a job that is failed, cancelled or expired again, as a new job (needs the environment of the function)
+    Retry {
+        /// The job's id
+        #[arg(value_parser = job_id)]
+        id: JobId,
+    },
+    /// Delete the file of a job that is ready, before its retention is over (needs the environment of the function)
     ///
-    /// Tells of jobs that have ended, wakes those whose message or worker is lost, removes files past their retention and uploads
-    /// left open. Logs go to standard error.
+    /// The job is expired then. A file that another job has too stays until its retention is over.
+    Delete {
+        /// The job's id
+        #[arg(value_parser = job_id)]
+        id: JobId,
+    },
+    /// Repair stale jobs and uploads, as the function does every five minutes (needs the environment of the function)
+    ///
+    /// Resends lost notices, re-enqueues stalled jobs, expires files past their retention and aborts orphaned uploads. Logs go to
+    /// standard error.
     Sweep {
-        /// Only say what is to be done
+        /// Only print what would be repaired
         #[arg(long)]
         dry_run: bool,
     },
     /// Put dead letters back on the queue (needs the database and DOWNPIPE_QUEUE_URL)
     ///
-    /// Dead letters are messages that could not be recorded, or whose requester could not be told. Where the queue itself does
-    /// not say where they are, DOWNPIPE_DEAD_LETTER_QUEUE_URL does.
+    /// Dead letters are messages that could not be recorded, or whose requester could not be notified. Their queue is that of the
+    /// queue's redrive policy, unless DOWNPIPE_DEAD_LETTER_QUEUE_URL names another.
     Redrive {
-        /// Only say which
+        /// Only print which would be put back
         #[arg(long)]
         dry_run: bool,
     },
-    /// List the latest jobs (needs the database)
-    List {
-        /// How many
-        #[arg(long, default_value_t = 20)]
-        limit: u32,
-    },
-    /// Check the definitions of a catalog
-    Check {
-        /// One definition; all without it
-        name: Option<String>,
-        #[command(flatten)]
-        catalog: CatalogArg,
-    },
+    /// List jobs, the latest first (needs the database)
+    List(ListArgs),
+    /// Check the definitions of a catalog: prints a line for each; warnings and errors go to standard error, with file and line
+    Check(CheckArgs),
     /// Create the ledger's tables, or bring them up to date (needs the database)
     Migrate,
-    /// Subscribe a person to the notices of their own exports (needs DOWNPIPE_TOPIC_ARN)
+    /// Subscribe an address to the notices of its own exports (needs DOWNPIPE_TOPIC_ARN)
     Subscribe {
-        /// Their e-mail address
-        email: String,
-        /// Whose notices, as `requested_by` names them; `operator` for messages that say nobody, and for failures that only the
-        /// operator can mend [default: EMAIL]
-        #[arg(long = "as", value_name = "REQUESTER")]
-        requester: Option<String>,
+        /// The e-mail address
+        #[arg(value_parser = address)]
+        email: Requester,
+        /// The requester whose notices are sent; `operator` for messages without `requested_by`, and for failures that only the
+        /// operator can fix [default: EMAIL]
+        #[arg(long = "as", value_name = "REQUESTER", value_parser = requester)]
+        requester: Option<Requester>,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CatalogArg {
-    /// Where the definitions are: a folder, or s3://BUCKET/PREFIX
+    /// The catalog: a folder, or s3://BUCKET/PREFIX
     #[arg(long, env = "DOWNPIPE_CATALOG", default_value = "exports")]
     pub(crate) catalog: String,
 }
 
 impl CatalogArg {
+    /// Returns whether the catalog is read from S3.
     pub(crate) fn is_in_s3(&self) -> bool {
-        self.catalog.starts_with("s3://")
+        S3Address::parse(&self.catalog).is_some()
     }
 }
 
-/// What is exported, and how.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// A definition's name [default: all]
+    pub(crate) name: Option<String>,
+    /// Also check columns, resume key, parameters and full table scans in the database, without running a query (needs
+    /// DATABASE_URL or DOWNPIPE_DATABASE_SECRET)
+    #[arg(long)]
+    pub(crate) database: bool,
+    /// Check the cache instead (needs DOWNPIPE_CACHE): insert a random value, fetch it and delete it
+    #[arg(long, conflicts_with_all = ["name", "database"])]
+    pub(crate) cache: bool,
+    /// Check the ledger instead: that it answers, and is as this version needs it. In DynamoDB, put an item into the table, read it
+    /// and delete it
+    #[arg(long, conflicts_with_all = ["name", "database"])]
+    pub(crate) ledger: bool,
+    #[command(flatten)]
+    pub(crate) catalog: CatalogArg,
+}
+
+/// What to export, and how.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// The definition's name
     pub(crate) name: String,
-    /// A parameter's value; may be given several times
+    /// A parameter's value; repeat it for more parameters
     #[arg(long = "param", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) params: Vec<(String, String)>,
-    /// How CSV is written: plain, excel, excel-cp932, lossless, or one of the definition's own
+    /// The profile of text files: plain, excel, excel-cp932, lossless, or one of the definition's own
     #[arg(long)]
     pub(crate) profile: Option<String>,
     /// The file format: csv, tsv, jsonl, xlsx or parquet
     #[arg(long)]
     pub(crate) format: Option<String>,
-    /// How the file is compressed: none, gzip, zstd or zip
+    /// The compression: none, gzip, zstd or zip
     #[arg(long)]
     pub(crate) compression: Option<String>,
 }
@@ -128,7 +169,7 @@ pub(crate) struct ExportArgs {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) export: ExportArgs,
-    /// Where the file goes: a file or folder, - for standard output, or s3://BUCKET/PREFIX
+    /// The destination: a file or folder, - for standard output, or s3://BUCKET/PREFIX
     #[arg(long, default_value = "-", value_parser = Target::from_str)]
     pub(crate) to: Target,
     #[command(flatten)]
@@ -139,39 +180,58 @@ pub(crate) struct RunArgs {
 pub(crate) struct SendArgs {
     #[command(flatten)]
     pub(crate) export: ExportArgs,
-    /// Who is told when the file is ready: an e-mail address
-    #[arg(long, value_name = "EMAIL")]
-    pub(crate) requested_by: Option<String>,
-    /// The idempotency key: the same key and request give the same job [default: a new one]
+    /// The requester: the e-mail address that gets the notices
+    #[arg(long, value_name = "EMAIL", value_parser = requester)]
+    pub(crate) requested_by: Option<Requester>,
+    /// The idempotency key: the same requester, key and request give the same job [default: a new key]
     #[arg(long, value_name = "KEY")]
     pub(crate) request_id: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct WorkerArgs {
-    /// How many messages at a time: as many exports burden the database at once
+    /// The most messages handled at a time, and so the most exports that read from the database at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) concurrency: u16,
-    /// A run's time: an export that needs longer pauses at a checkpoint if it is continuable, else it fails
+    /// The time of a run: a resumable export that needs longer pauses at a checkpoint, any other fails
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
     pub(crate) run_seconds: Duration,
-    /// How long a job stays this worker's without a sign of life; back-offs are so many times as long
+    /// How long a lease lasts without a heartbeat; delays before retries grow with it
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) lease: Duration,
-    /// What messages that are being handled get when the worker is told to stop
+    /// The time that jobs under way have to end after Ctrl-C or SIGTERM
     #[arg(long, value_name = "SECONDS", default_value = "25", value_parser = seconds)]
     pub(crate) grace: Duration,
-    /// End when the queue is empty and nobody has a message of it, as far as SQS counts
+    /// End when the queue has no message, neither visible nor in flight, as far as SQS counts
     #[arg(long)]
     pub(crate) until_empty: bool,
 }
 
-/// Where a file goes.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only jobs of this requester
+    #[arg(long, value_name = "EMAIL", value_parser = requester)]
+    pub(crate) requested_by: Option<Requester>,
+    /// Only jobs in this state: queued, running, waiting, ready, failed, cancelled or expired
+    #[arg(long, value_parser = JobState::from_str)]
+    pub(crate) state: Option<JobState>,
+    /// Only jobs of this definition
+    #[arg(long, value_name = "NAME")]
+    pub(crate) export: Option<String>,
+    /// Only jobs accepted since then: an instant such as 2026-11-30T09:00:00Z, or a time ago such as 2h or 7d
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub(crate) since: Option<Timestamp>,
+    /// The most jobs to list
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: u32,
+}
+
+/// The destination of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
     Stdout,
     Path(PathBuf),
-    S3 { bucket: String, prefix: String },
+    S3(S3Address),
 }
 
 impl FromStr for Target {
@@ -181,12 +241,11 @@ impl FromStr for Target {
         if text == "-" {
             return Ok(Self::Stdout);
         }
-        let Some(address) = text.strip_prefix("s3://") else { return Ok(Self::Path(text.into())) };
-        let (bucket, prefix) = address.split_once('/').unwrap_or((address, ""));
-        if bucket.is_empty() {
-            return Err(format!("expected s3://BUCKET/PREFIX, got {text}"));
+        match S3Address::parse(text) {
+            None => Ok(Self::Path(text.into())),
+            Some(Ok(address)) if !text.contains(is_hidden) => Ok(Self::S3(address)),
+            Some(_) => Err(format!("expected s3://BUCKET/PREFIX without invisible characters, got {text:?}")),
         }
-        Ok(Self::S3 { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     }
 }
 
@@ -194,11 +253,29 @@ fn job_id(text: &str) -> Result<JobId, String> {
     text.parse().map_err(|expected: InvalidJobId| format!("expected {expected}"))
 }
 
-/// Seconds, perhaps with a fraction.
+fn requester(text: &str) -> Result<Requester, String> {
+    text.parse().map_err(|expected: InvalidRequester| format!("expected {expected}"))
+}
+
+/// Reads a requester that has an address.
+fn address(text: &str) -> Result<Requester, String> {
+    requester(text).and_then(|requester| {
+        if requester.is_operator() { Err("expected an e-mail address".to_owned()) } else { Ok(requester) }
+    })
+}
+
+/// Reads seconds, which may have a fraction.
 fn seconds(text: &str) -> Result<Duration, String> {
     let parsed = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let allowed = |duration: &Duration| (SHORTEST..=LONGEST).contains(duration);
     parsed.filter(allowed).ok_or_else(|| format!("expected 0.1 to {} seconds, got {text}", LONGEST.as_secs()))
+}
+
+/// Reads an instant, or a time ago.
+fn since(text: &str) -> Result<Timestamp, String> {
+    let ago = || parse_time(text).ok().and_then(|ago| Timestamp::now().saturating_sub(ago).ok());
+    let expected = "an instant such as 2026-11-30T09:00:00Z, or a time ago such as 2h or 7d";
+    text.parse().ok().or_else(ago).ok_or_else(|| format!("expected {expected}, got {text:?}"))
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -213,12 +290,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn seconds_may_have_a_fraction() {
+    fn seconds_with_a_fraction_are_read() {
         assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
         for wrong in ["0", "-1", "NaN", "1e300", "a minute"] {
             assert_eq!(seconds(wrong), Err(format!("expected 0.1 to 43200 seconds, got {wrong}")));
@@ -226,10 +303,22 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_told_apart() {
+    fn since_is_an_instant_or_a_time_ago() {
+        let instant: Timestamp = "2026-11-30T09:00:00Z".parse().unwrap();
+        assert_eq!(since("2026-11-30T09:00:00Z"), Ok(instant));
+        assert_eq!(since("2026-11-30T18:00:00+09:00"), Ok(instant));
+        let two_hours_ago = since("2h").unwrap();
+        assert_eq!(Timestamp::now().duration_since(two_hours_ago).as_hours(), 2);
+        for wrong in ["", "yesterday", "2026-11-30", "-1d"] {
+            assert!(since(wrong).unwrap_err().starts_with("expected an instant"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn target_is_read_from_its_prefix() {
         assert_eq!("-".parse(), Ok(Target::Stdout));
         assert_eq!("a/b.csv".parse(), Ok(Target::Path("a/b.csv".into())));
-        let s3 = Target::S3 { bucket: "b".to_owned(), prefix: "p/q".to_owned() };
+        let s3 = Target::S3(S3Address { bucket: "b".to_owned(), prefix: "p/q".to_owned() });
         assert_eq!("s3://b/p/q".parse(), Ok(s3));
         assert!("s3://".parse::<Target>().is_err());
     }

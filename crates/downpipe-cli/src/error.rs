@@ -1,24 +1,26 @@
-//! What goes wrong on a command line, and its exit status.
+//! Errors of the command, with their exit status.
 
 use std::error::Error;
 use std::process::ExitCode;
 
-use downpipe_core::failure::{self, chain};
-use downpipe_core::pipeline::ExportError;
-use downpipe_core::rejection::Rejections;
-use downpipe_worker::config::ConfigError;
+use downpipe_app::config::ConfigError;
+use downpipe_core::error_chain::error_chain;
+use downpipe_core::export::ExportError;
+use downpipe_core::failure;
+use downpipe_core::message::Rejections;
+use downpipe_core::untrusted_text::escaped;
 
-/// Why a command did not do what it was asked to.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    /// The request, or the environment, is not what it should be. Exit status 2.
+    /// The request or the environment is wrong. Exit status 2.
     #[error("{0}")]
     Usage(String),
     /// The export failed. Exit status 1.
     #[error("{}", explain(.0))]
-    Export(#[from] ExportError),
-    /// Something else failed. Exit status 1.
-    #[error("{}", chain(.0.as_ref()))]
+    Export(ExportError),
+    /// Another part failed. Exit status 1.
+    #[error("{}", error_chain(.0.as_ref()))]
     Failed(Box<dyn Error + Send + Sync>),
 }
 
@@ -35,6 +37,12 @@ impl CliError {
     }
 }
 
+impl From<ExportError> for CliError {
+    fn from(error: ExportError) -> Self {
+        Self::Export(error)
+    }
+}
+
 impl From<Rejections> for CliError {
     fn from(rejections: Rejections) -> Self {
         Self::Usage(rejections.to_string())
@@ -47,11 +55,11 @@ impl From<ConfigError> for CliError {
     }
 }
 
-/// Whoever runs an export by hand is the operator: besides the words for everybody they get the database's own.
+/// Explains a failure in one line. The person at the terminal is the operator, so the database's own words are added.
 fn explain(error: &ExportError) -> String {
     let (_, failure) = failure::of_export(error);
     match failure.detail {
-        Some(detail) => format!("{} ({detail})", failure.message),
+        Some(detail) => format!("{} ({})", failure.message, escaped(&detail)),
         None => failure.message,
     }
 }

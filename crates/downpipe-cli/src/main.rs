@@ -1,4 +1,4 @@
-//! `downpipe`: exports from a shell, and a look into the ledger.
+//! `downpipe`: exports from a shell, and commands on the queue and the ledger.
 //!
 //! Data goes to standard output, everything else to standard error. Exit status: 0 done, 1 failed, 2 wrong usage.
 
@@ -14,11 +14,12 @@ mod progress;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use downpipe_core::untrusted_text::escaped_lines;
 
 use crate::args::{Cli, Command};
 
-// One thread for all connections: what comes over one of them wakes nobody else. Compressing, hashing and files are blocking work,
-// and have threads of their own.
+// One thread for all connections, so that a packet wakes no other thread. Compressing, hashing and files are blocking work and have
+// threads of their own.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let Cli { json, command } = Cli::parse();
@@ -26,21 +27,24 @@ async fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args, json).await,
         Command::Send(args) => commands::send::send(args, json).await,
         Command::Worker(args) => commands::worker::worker(args, json).await,
+        Command::Serve { listen } => commands::serve::serve(listen).await,
         Command::Status { id } => commands::jobs::status(&id, json).await,
         Command::Cancel { id } => commands::cancel::cancel(&id, json).await,
+        Command::Retry { id } => commands::again::retry(&id, json).await,
+        Command::Delete { id } => commands::again::delete(&id, json).await,
         Command::Sweep { dry_run } => commands::sweep::sweep(dry_run, json).await,
         Command::Redrive { dry_run } => commands::redrive::redrive(dry_run, json).await,
-        Command::List { limit } => commands::jobs::list(limit, json).await,
-        Command::Check { name, catalog } => commands::check::check(name.as_deref(), &catalog, json).await,
+        Command::List(args) => commands::jobs::list(&args, json).await,
+        Command::Check(args) => commands::check::check(args, json).await,
         Command::Migrate => commands::migrate::migrate().await,
         Command::Subscribe { email, requester } => {
-            commands::subscribe::subscribe(&email, requester.as_deref()).await
+            commands::subscribe::subscribe(&email, requester.as_ref()).await
         }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("downpipe: {error}");
+            eprintln!("downpipe: {}", escaped_lines(&error.to_string()));
             error.exit_code()
         }
     }

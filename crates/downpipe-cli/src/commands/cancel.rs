@@ -1,54 +1,56 @@
-//! `downpipe cancel`: a job stopped, whether somebody works on it or not.
+//! `downpipe cancel`: cancels a job, whether or not a worker holds it.
 
 use std::time::Duration;
 
-use downpipe_aws::{DatabaseLogin, SqsQueue};
-use downpipe_core::failure::chain;
+use downpipe_app::ledger_table::LedgerTable;
+use downpipe_aws::{SdkConfig, SqsQueue};
+use downpipe_core::error_chain::error_chain;
 use downpipe_core::job::{Job, JobId, JobState};
-use downpipe_core::ledger::{Cancel, Ledger as _};
+use downpipe_core::ledger::{CancelOutcome, Ledger};
 use downpipe_core::message::Message;
 use downpipe_core::queue::Queue as _;
-use downpipe_mysql::{Database, MySqlLedger, kill_queries};
+use downpipe_mysql::kill_queries;
 use tokio::time::{Instant, sleep};
 
 use crate::error::CliError;
 use crate::output::print_json;
 
-/// A worker hears within a second that its job is to stop, and then removes what it has written.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A worker learns of the cancellation within a second, and then deletes what it has written.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often the ledger is asked meanwhile.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often the ledger is polled until the job has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(crate) async fn cancel(id: &JobId, json: bool) -> Result<(), CliError> {
     let queue_url = super::is_set("DOWNPIPE_QUEUE_URL");
-    let aws = super::aws_for_database(queue_url).await;
-    let ledger = MySqlLedger::new(super::database(&aws)?);
+    let aws = super::aws_for_ledger(queue_url).await;
+    let ledger = super::ledger(&aws)?;
     let job = match ledger.cancel(id).await.map_err(CliError::failed)? {
-        Cancel::Unknown => {
-            let words =
-                format!("no job {id} in the ledger; if it is still in the queue, it cannot be cancelled yet");
+        CancelOutcome::Unknown => {
+            let words = format!(
+                "no job {id} in the ledger; a job that is still in the queue cannot be cancelled yet"
+            );
             return Err(CliError::Failed(words.into()));
         }
-        Cancel::Ended(job) => *job,
-        Cancel::Wanted => match ended(&ledger, id).await? {
+        CancelOutcome::Ended(job) => *job,
+        CancelOutcome::Requested => match ended(&ledger, id).await? {
             Some(job) => job,
             None => {
-                kill_left(&super::database(&aws)?, id).await;
+                kill_left(&aws, id).await?;
                 return Err(CliError::Failed(not_stopped(id).into()));
             }
         },
-        Cancel::Done(job) => {
-            kill_left(&super::database(&aws)?, &job.id).await;
+        CancelOutcome::Done(job) => {
+            kill_left(&aws, &job.id).await?;
             if queue_url {
                 let queue = SqsQueue::new(&aws, super::from_env(|env| env.queue_url())?);
                 let message = Message::Continue(job.id.clone()).to_json();
-                // It is cancelled, whatever comes of this. Without the message the sweep does the rest.
+                // The job is cancelled in any case. If the message is lost, the sweep does the rest.
                 queue.send(&message).await.map_err(CliError::failed)?;
-                eprintln!("cancelled; a worker clears away what it left and tells {}", job.requested_by);
+                eprintln!("cancelled; a worker deletes its objects and notifies {}", job.requested_by);
             } else {
                 eprintln!(
-                    "cancelled; the next sweep clears away what it left and tells {} (with DOWNPIPE_QUEUE_URL, a worker does at once)",
+                    "cancelled; the next sweep deletes its objects and notifies {} (with DOWNPIPE_QUEUE_URL, a worker does so at once)",
                     job.requested_by
                 );
             }
@@ -63,10 +65,10 @@ pub(crate) async fn cancel(id: &JobId, json: bool) -> Result<(), CliError> {
     if json { print_json(&job) } else { crate::output::print(&format!("{}\n", job.id)) }
 }
 
-/// Waits until the worker that has the job has stopped.
-async fn ended(ledger: &MySqlLedger<DatabaseLogin>, id: &JobId) -> Result<Option<Job>, CliError> {
+/// Waits until the worker that holds the job has stopped. Returns `None` when it has not in time.
+async fn ended(ledger: &Ledger<LedgerTable>, id: &JobId) -> Result<Option<Job>, CliError> {
     let began = Instant::now();
-    while began.elapsed() < PATIENCE {
+    while began.elapsed() < CANCEL_TIMEOUT {
         let job = ledger.find(id).await.map_err(CliError::failed)?;
         if let Some(job) = job.filter(|job| job.state.is_terminal()) {
             if job.state == JobState::Cancelled {
@@ -74,24 +76,36 @@ async fn ended(ledger: &MySqlLedger<DatabaseLogin>, id: &JobId) -> Result<Option
             }
             return Ok(Some(job));
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
     Ok(None)
 }
 
-/// Ends queries of workers that have died: nobody else would before their time is up, or the job is begun again.
-async fn kill_left(database: &Database<DatabaseLogin>, id: &JobId) {
-    match kill_queries(database, id).await {
-        Ok(0) => {}
-        Ok(queries) => eprintln!("{queries} of its queries were still running, and have been killed"),
-        Err(error) => eprintln!("its queries could not be looked for: {}", chain(&error)),
+/// Kills queries that dead workers left running. Otherwise they run until their time limit, or until the next attempt.
+///
+/// With the ledger in DynamoDB, the environment need not name the database. Then the queries stay.
+async fn kill_left(aws: &SdkConfig, id: &JobId) -> Result<(), CliError> {
+    if !super::has_database() {
+        eprintln!(
+            "its queries, if a dead worker left any, run until their time limit (with DATABASE_URL or DOWNPIPE_DATABASE_SECRET, \
+             this command kills them)"
+        );
+        return Ok(());
     }
+    let database = super::database(aws)?;
+    // Boxed, because the nested future is too deep for the compiler.
+    match Box::pin(kill_queries(&database, id)).await {
+        Ok(0) => {}
+        Ok(queries) => eprintln!("killed {queries} of its queries, which were still running"),
+        Err(error) => eprintln!("its queries could not be listed: {}", error_chain(&error)),
+    }
+    Ok(())
 }
 
 fn not_stopped(id: &JobId) -> String {
     format!(
-        "job {id} is to be cancelled, but its worker has not stopped within {} s: it may have died. Whichever worker has the job next \
-         cancels it; the sweep sees to it that one does",
-        PATIENCE.as_secs()
+        "cancellation of job {id} is requested, but its worker has not stopped within {} s: it may have died. The next worker that \
+         gets the job cancels it; the sweep re-enqueues the job for that",
+        CANCEL_TIMEOUT.as_secs()
     )
 }

@@ -1,8 +1,7 @@
-//! `downpipe redrive`: dead letters put back on their queue.
+//! `downpipe redrive`: puts dead letters back on their queue.
 
+use downpipe_app::redrive::{self, Redriven};
 use downpipe_aws::SqsQueue;
-use downpipe_mysql::MySqlLedger;
-use downpipe_worker::redrive::{self, Redriven};
 
 use crate::error::CliError;
 use crate::output::{print_json, print_table};
@@ -11,13 +10,13 @@ pub(crate) async fn redrive(dry_run: bool, json: bool) -> Result<(), CliError> {
     let queue_url = super::from_env(|env| env.queue_url())?;
     let named = super::from_env(|env| env.dead_letter_queue_url())?;
     let aws = downpipe_aws::load_config().await;
-    let ledger = MySqlLedger::new(super::database(&aws)?);
+    let ledger = super::ledger(&aws)?;
     let queue = SqsQueue::new(&aws, queue_url);
     let dead_letters = match named {
         Some(url) => SqsQueue::new(&aws, url),
         None => queue.dead_letters().await.map_err(CliError::failed)?.ok_or_else(|| {
             CliError::Usage(
-                "the queue has no dead letters of its own; DOWNPIPE_DEAD_LETTER_QUEUE_URL can name them"
+                "the queue's redrive policy names no queue of dead letters; DOWNPIPE_DEAD_LETTER_QUEUE_URL can name one"
                     .to_owned(),
             )
         })?,

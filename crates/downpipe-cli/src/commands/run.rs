@@ -1,17 +1,21 @@
-//! `downpipe run`: an export straight from the database.
+//! `downpipe run`: exports directly from the database.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use downpipe_aws::S3Store;
-use downpipe_core::job::JobId;
-use downpipe_core::pipeline::{self, Exported, Order};
-use downpipe_core::receipt::Receipt;
+use downpipe_app::config::SecretLocation;
+use downpipe_app::services::ServiceError;
+use downpipe_app::signing;
+use downpipe_aws::{S3Address, S3Store};
+use downpipe_core::error_chain::error_chain;
+use downpipe_core::export as pipeline;
+use downpipe_core::export::{ExportError, ExportOutcome, ExportPlan};
+use downpipe_core::job::{JobAttempt, JobId, Receipt};
 use downpipe_core::request::ExportRequest;
-use downpipe_core::source::{RowSource, Stop};
-use downpipe_core::store::{ObjectStore, WriteToken};
+use downpipe_core::source::{CancellationToken, RowSource};
+use downpipe_core::store::{ObjectStore, ResumableStore};
 use downpipe_mysql::MySqlSource;
 use tokio::time::Instant;
 
@@ -21,51 +25,65 @@ use crate::local_store::{FileStore, StdoutStore};
 use crate::output::print_json;
 use crate::progress::ProgressLine;
 
-/// A person who waits at a terminal stops what takes too long; this only keeps a forgotten one from running for ever.
+/// The longest export. The person at the terminal can stop it earlier; this ends a forgotten one.
 const LONGEST_RUN: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) async fn run(args: RunArgs, json: bool) -> Result<(), CliError> {
-    let needs_aws = matches!(args.to, Target::S3 { .. }) || args.catalog.is_in_s3();
+    let signing_secret = super::from_env(|env| env.signing_secret())?;
+    let needs_aws = matches!(args.to, Target::S3(_))
+        || args.catalog.is_in_s3()
+        || matches!(signing_secret, Some(SecretLocation::Named(_)));
     let aws = super::aws_for_database(needs_aws).await;
     let source = MySqlSource::new(super::database(&aws)?);
     let catalog = super::catalog(&args.catalog, &aws).await?;
-    let message = super::message(args.export, None, Some(super::fresh_key()));
+    catalog
+        .verify(&args.export.name)
+        .map_err(|error| CliError::Usage(ServiceError::Catalog(error).to_string()))?;
+    // Definitions that are not exported need no mask key.
+    let catalog = match catalog.get(&args.export.name) {
+        Some(definition) if definition.layout.needs_mask_key() => {
+            let keyed = signing::with_mask_key(catalog, signing_secret.as_ref(), &aws).await;
+            keyed.map_err(|error| CliError::Usage(error_chain(&error)))?
+        }
+        _ => catalog,
+    };
+    let message = super::message(args.export, None, Some(super::new_request_id()));
     let request = ExportRequest::accept_unrestricted(&message, &catalog)?;
     let job = JobId::of_request(&message, "");
     let file_name = request.file_name();
     let receipt = match &args.to {
-        Target::Stdout => export(&source, &StdoutStore, &request, job, file_name).await?,
+        Target::Stdout => export_once(&source, &StdoutStore, &request, job, file_name).await?,
         Target::Path(path) => {
             let (folder, key) = destination(path, &file_name)?;
-            export(&source, &FileStore::new(folder), &request, job, key).await?
+            export_once(&source, &FileStore::new(folder), &request, job, key).await?
         }
-        Target::S3 { bucket, prefix } => {
+        Target::S3(S3Address { bucket, prefix }) => {
             let key = request.object_key(prefix, &job, jiff::Timestamp::now());
-            export(&source, &S3Store::new(&aws, bucket), &request, job, key).await?
+            export_with_receipt(&source, &S3Store::new(&aws, bucket), &request, job, key).await?
         }
     };
-    // With the data itself on standard output, nothing else may go there.
+    // Standard output has the data, so nothing else may go there.
     if json && args.to != Target::Stdout {
         print_json(&receipt)?;
     }
     Ok(())
 }
 
-/// The folder to write to and the file's name there: what was named, or the export's own name in the folder that was.
+/// Returns the folder and the name of the file. A folder that was named gets a file of the export's own name.
 fn destination(path: &Path, file_name: &str) -> Result<(PathBuf, String), CliError> {
     let refused =
         |expected| Err(CliError::Usage(format!("--to: expected {expected}, got {}", path.display())));
     let file = match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => return Ok((path.to_owned(), file_name.to_owned())),
-        // The finished file takes the place of what is there. Of what a link leads to, then, and not of the link.
+        // The finished file replaces the target of a link, and not the link.
         Ok(found) if found.is_file() && path.is_symlink() => path.canonicalize().map_err(CliError::failed)?,
         Ok(found) if found.is_file() => path.to_owned(),
         Ok(_) => return refused("a file or a folder, or - for standard output"),
-        // Better to hear of it now than when the query has run.
+        // Refused before the query runs.
         Err(_) if !has_folder(path) => return refused("a file in a folder that exists"),
         Err(_) => path.to_owned(),
     };
-    // A key is text, because other files are named after it.
+    // A key is text, because names of other files are derived from it.
     match (file.parent(), file.file_name().map(OsStr::to_str)) {
         (Some(folder), Some(Some(name))) => Ok((folder.to_owned(), name.to_owned())),
         (_, Some(None)) => refused("a file name in UTF-8"),
@@ -73,45 +91,75 @@ fn destination(path: &Path, file_name: &str) -> Result<(PathBuf, String), CliErr
     }
 }
 
-/// Whether a file could be made at this path.
+/// Returns whether a file could be created at this path.
 fn has_folder(path: &Path) -> bool {
     let named = !path.as_os_str().as_encoded_bytes().ends_with(b"/");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     named && folder.is_dir()
 }
 
-async fn export<R: RowSource, S: ObjectStore>(
+/// Exports into a store that keeps no receipt: the command prints it.
+async fn export_once<R: RowSource, S: ObjectStore>(
     source: &R,
     store: &S,
     request: &ExportRequest<'_>,
     job: JobId,
     key: String,
 ) -> Result<Receipt, CliError> {
-    let token = WriteToken { job, attempt: 1 };
-    let mut order = Order::new(request, key, token, Instant::now() + LONGEST_RUN).in_one_run();
+    with_progress(request, job, key, async |plan, progress| {
+        pipeline::export_once(source, store, progress, plan).await
+    })
+    .await
+}
+
+/// Exports into a store that keeps the receipt beside the file.
+async fn export_with_receipt<R: RowSource, S: ResumableStore>(
+    source: &R,
+    store: &S,
+    request: &ExportRequest<'_>,
+    job: JobId,
+    key: String,
+) -> Result<Receipt, CliError> {
+    with_progress(request, job, key, async |plan, progress| {
+        match pipeline::export(source, store, progress, &plan.without_resume()).await {
+            Ok(ExportOutcome::Completed(receipt)) => Ok(*receipt),
+            Ok(ExportOutcome::Paused(_)) => unreachable!("an export without resume is never paused"),
+            Err(failed) => Err(failed.error),
+        }
+    })
+    .await
+}
+
+/// Plans the export, shows its progress, and cancels it at Ctrl-C.
+async fn with_progress<'a>(
+    request: &'a ExportRequest<'a>,
+    job: JobId,
+    key: String,
+    export: impl AsyncFnOnce(ExportPlan<'a>, &ProgressLine) -> Result<Receipt, ExportError>,
+) -> Result<Receipt, CliError> {
+    let cancellation = CancellationToken::new();
+    let (token, deadline) = (JobAttempt { job, attempt: 1 }, Instant::now() + LONGEST_RUN);
+    let plan = ExportPlan::new(request, key, token, deadline, cancellation.clone());
     let progress = ProgressLine::begin(&request.definition.name);
-    let (stopper, stop) = Stop::new();
-    order.query.stop = stop;
-    // The query is killed and the file removed as after any failure, so the export itself is not interrupted.
-    let interrupted = async {
+    let exported = cancel_on_interrupt(export(plan, &progress), &cancellation).await;
+    match &exported {
+        Ok(receipt) => progress.done(receipt),
+        Err(_) => progress.clear(),
+    }
+    Ok(exported?)
+}
+
+/// Runs an export and cancels it at Ctrl-C. The query is then killed and the file removed as after any failure, so the export
+/// itself is not interrupted.
+async fn cancel_on_interrupt<T>(exporting: impl Future<Output = T>, cancellation: &CancellationToken) -> T {
+    let interrupt = async {
         drop(tokio::signal::ctrl_c().await);
-        stopper.stop();
+        cancellation.cancel();
         std::future::pending::<Infallible>().await
     };
-    let exported = tokio::select! {
-        exported = pipeline::export(source, store, &progress, &order, request) => exported,
-        never = interrupted => match never {},
-    };
-    match exported {
-        Ok(Exported::Complete(receipt)) => {
-            progress.done(&receipt);
-            Ok(*receipt)
-        }
-        Ok(Exported::Paused(_)) => unreachable!("an export of one run is not continued"),
-        Err(broken) => {
-            progress.clear();
-            Err(broken.error.into())
-        }
+    tokio::select! {
+        exported = exporting => exported,
+        never = interrupt => match never {},
     }
 }
 
@@ -122,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_destination_is_a_folder_and_a_name() {
+    fn destination_is_a_folder_and_a_name() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("old.csv"), "").unwrap();
@@ -137,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_no_text_is_refused() {
+    fn destination_that_is_no_text_is_refused() {
         let refused = destination(Path::new(OsStr::from_bytes(b"caf\xe9.csv")), "orders.csv").unwrap_err();
         assert_eq!(refused.to_string(), "--to: expected a file name in UTF-8, got caf\u{fffd}.csv");
     }

@@ -1,4 +1,4 @@
-//! `downpipe send`: a request onto the queue.
+//! `downpipe send`: puts a request on the queue.
 
 use downpipe_aws::SqsQueue;
 use downpipe_core::job::JobId;
@@ -11,11 +11,11 @@ use crate::output::{print, print_json};
 
 pub(crate) async fn send(args: SendArgs, json: bool) -> Result<(), CliError> {
     let queue_url = super::from_env(|env| env.queue_url())?;
-    // With a key of its own the job's id is known before the worker has seen it.
-    let request_id = args.request_id.unwrap_or_else(super::fresh_key);
+    // With an idempotency key the job's id is known before a worker has the message.
+    let request_id = args.request_id.unwrap_or_else(super::new_request_id);
     let message = super::message(args.export, args.requested_by, Some(request_id));
     let body = message.to_json();
-    // The worker would refuse it too, but only later and elsewhere.
+    // Otherwise a worker would refuse the message later, and only the requester would hear of it.
     Message::parse(&body)?;
     let aws = downpipe_aws::load_config().await;
     let message_id = SqsQueue::new(&aws, queue_url).send(&body).await.map_err(CliError::failed)?;
@@ -24,6 +24,6 @@ pub(crate) async fn send(args: SendArgs, json: bool) -> Result<(), CliError> {
         return print_json(&serde_json::json!({ "job_id": job, "message_id": message_id }));
     }
     print(&format!("{job}\n"))?;
-    eprintln!("queued; see how it goes with: downpipe status {job}");
+    eprintln!("queued; to see its state: downpipe status {job}");
     Ok(())
 }

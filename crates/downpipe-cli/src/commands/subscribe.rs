@@ -1,14 +1,12 @@
-//! `downpipe subscribe`: a person's e-mail, filtered to what is theirs.
+//! `downpipe subscribe`: subscribes an address to the notices of one requester.
 
 use downpipe_aws::SnsTopic;
+use downpipe_core::requester::Requester;
 
 use crate::error::CliError;
 
-pub(crate) async fn subscribe(email: &str, requester: Option<&str>) -> Result<(), CliError> {
+pub(crate) async fn subscribe(email: &Requester, requester: Option<&Requester>) -> Result<(), CliError> {
     let topic_arn = super::from_env(|env| env.topic_arn())?;
-    if !email.contains('@') {
-        return Err(CliError::Usage(format!("EMAIL: expected an e-mail address, got {email:?}")));
-    }
     let aws = downpipe_aws::load_config().await;
     SnsTopic::new(&aws, topic_arn)
         .subscribe(email, requester.unwrap_or(email))

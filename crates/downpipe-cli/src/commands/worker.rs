@@ -1,10 +1,8 @@
-//! `downpipe worker`: the handler as a process of its own.
+//! `downpipe worker`: handles the queue's messages in a process of its own.
 
-use downpipe_core::source::Stop;
-use downpipe_worker::config::WorkerConfig;
-use downpipe_worker::poll::{self, Polling};
-use downpipe_worker::{logging, services};
-use tokio::signal::unix::{SignalKind, signal};
+use downpipe_app::config::WorkerConfig;
+use downpipe_app::poll::{self, Polling};
+use downpipe_app::{logging, services};
 
 use crate::args::WorkerArgs;
 use crate::error::CliError;
@@ -13,17 +11,7 @@ use crate::output::print_json;
 pub(crate) async fn worker(args: WorkerArgs, json: bool) -> Result<(), CliError> {
     let config = WorkerConfig::from_env()?;
     logging::init(std::io::stderr);
-    let (stopper, stop) = Stop::new();
-    let mut terminated = signal(SignalKind::terminate()).map_err(CliError::failed)?;
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminated.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        stopper.stop();
-        // Whoever waits for the wish must not find that nobody can wish it any more.
-        std::future::pending::<()>().await;
-    });
+    let stop = super::cancelled_by_signals()?;
     let aws = downpipe_aws::load_config().await;
     let mut worker = services::build(&config, &aws).await.map_err(CliError::failed)?;
     worker.lease = args.lease;

@@ -1,6 +1,7 @@
 //! Files on this machine: a folder, or standard output.
 
 mod file;
+mod files;
 mod stdout;
 
 pub(crate) use file::FileStore;

@@ -1,19 +1,20 @@
 //! Standard output as a store.
 
 use bytes::Bytes;
-use downpipe_core::store::{NewObject, ObjectStore, Part, StoreError, StoredPart, Total, Upload};
+use downpipe_core::job::{ObjectDigest, StoredPart};
+use downpipe_core::store::{NewObject, ObjectStore, Part, StoreError, Upload};
 use tokio::io::AsyncWriteExt as _;
 
 use super::refused;
 
-/// Writes to standard output. What has been written cannot be taken back: only the exit status tells a whole result.
+/// Writes to standard output. What has been written cannot be removed, so only the exit status tells whether the result is whole.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StdoutStore;
 
 impl ObjectStore for StdoutStore {
     type Upload = Self;
 
-    async fn put(&self, _: &NewObject, body: Bytes, _: Total) -> Result<(), StoreError> {
+    async fn put(&self, _: &NewObject, body: Bytes, _: ObjectDigest) -> Result<(), StoreError> {
         self.part(Part { number: 1, offset: 0, body }).await.map(drop)
     }
 
@@ -21,22 +22,17 @@ impl ObjectStore for StdoutStore {
         Ok(*self)
     }
 
-    async fn put_receipt(&self, _: &NewObject, _: Bytes) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    async fn rename(&self, _: &NewObject, _: &NewObject, _: Total) -> Result<(), StoreError> {
-        let error = std::io::Error::other("what has been written there has no name");
-        Err(refused("renaming the file", error))
-    }
-
-    async fn clear(&self, _: &NewObject) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    /// Nobody could tell where one ends and the next begins.
+    /// A reader could not tell where one ends and the next begins.
     fn holds_several(&self) -> bool {
         false
+    }
+
+    async fn rename(&self, _: &NewObject, _: &NewObject, _: ObjectDigest) -> Result<(), StoreError> {
+        Err(irrevocable("renaming the file"))
+    }
+
+    async fn delete_job_objects(&self, _: &NewObject) -> Result<(), StoreError> {
+        Err(irrevocable("removing the file"))
     }
 
     fn address(&self, _: &str) -> String {
@@ -45,6 +41,10 @@ impl ObjectStore for StdoutStore {
 }
 
 impl Upload for StdoutStore {
+    fn name(&self) -> String {
+        self.address("")
+    }
+
     fn parallelism(&self) -> usize {
         1
     }
@@ -59,11 +59,15 @@ impl Upload for StdoutStore {
         Ok(StoredPart { number: part.number, etag: String::new(), checksum: None })
     }
 
-    async fn complete(&self, _: Vec<StoredPart>, _: Total) -> Result<(), StoreError> {
-        Ok(())
+    async fn complete(&self, _: Vec<StoredPart>, _: ObjectDigest) -> Result<(), StoreError> {
+        tokio::io::stdout().flush().await.map_err(|error| refused("writing to standard output", error))
     }
 
     async fn abort(&self) -> Result<(), StoreError> {
-        Ok(())
+        Err(irrevocable("aborting the upload"))
     }
+}
+
+fn irrevocable(operation: &'static str) -> StoreError {
+    refused(operation, std::io::Error::other("what is on standard output cannot be changed"))
 }
