@@ -1,4 +1,4 @@
-//! The two stand-ins for AWS.
+//! The stand-ins for AWS.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,13 +11,13 @@ use super::{
     env::{ACCESS_KEY, REGION, SECRET_KEY},
     health, install,
     part::{Part, address},
-    paths::Paths,
+    paths::{LOCALSTACK, MINISTACK, Paths},
     step::Steps,
     venv,
 };
 
-/// No daemon listens here. Both stand-ins would use Docker where they find it, and MiniStack also tidies up
-/// containers that it takes for its own; this stack behaves the same on every machine and touches nobody's
+/// No daemon listens here. The stand-ins would use Docker where they find it, and MiniStack also tidies up
+/// containers that it takes for its own; this stack behaves the same on every machine and touches no other
 /// containers.
 const NO_DOCKER: &str = "unix:///nonexistent/docker.sock";
 
@@ -26,7 +26,7 @@ pub(super) struct MiniStack;
 
 impl Part for MiniStack {
     fn name(&self) -> &'static str {
-        "ministack"
+        MINISTACK
     }
 
     fn install(&self, paths: &Paths, steps: &Steps) -> Result<()> {
@@ -35,9 +35,23 @@ impl Part for MiniStack {
 
     fn command(&self, paths: &Paths, port: u16) -> Result<Command> {
         let dir = fresh_state(paths, self.name())?;
+        Ok(self.server(paths, port, &dir, &["-m", "ministack"]))
+    }
+
+    fn check(&self, address: &str) -> Result<()> {
+        health::http_get(address, Self::READY).map(drop)
+    }
+}
+
+impl MiniStack {
+    /// Where it says that it is ready.
+    pub(super) const READY: &str = "/_ministack/ready";
+
+    /// Returns the command that runs it with a folder of its own, by Python with these arguments.
+    pub(super) fn server(&self, paths: &Paths, port: u16, dir: &Path, arguments: &[&str]) -> Command {
         let mut command = venv::python(paths, self.name());
-        command.args(["-m", "ministack"]);
-        in_folder(&mut command, &dir);
+        command.args(arguments);
+        in_folder(&mut command, dir);
         command
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1")
@@ -54,25 +68,16 @@ impl Part for MiniStack {
             // These two would listen on fixed ports.
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0");
-        Ok(command)
-    }
-
-    fn check(&self, address: &str) -> Result<()> {
-        health::http_get(address, "/_ministack/ready").map(drop)
+        command
     }
 }
 
 /// S3, SQS, SNS and SES; delivers e-mail to a mailbox at `/_aws/ses`. No Lambda without Docker.
 pub(super) struct LocalStack;
 
-impl LocalStack {
-    /// Programs that its environment brings along for everybody.
-    pub(super) const TOOLS: [&str; 2] = ["aws", "cfn-lint"];
-}
-
 impl Part for LocalStack {
     fn name(&self) -> &'static str {
-        "localstack"
+        LOCALSTACK
     }
 
     fn install(&self, paths: &Paths, steps: &Steps) -> Result<()> {
@@ -110,6 +115,31 @@ impl Part for LocalStack {
             .is_ok_and(|answer| answer.get("completed") == Some(&serde_json::Value::Bool(true)));
         ensure!(completed, "LocalStack at {address} is not ready yet");
         health::http_get(address, "/_localstack/health").map(drop)
+    }
+}
+
+/// DynamoDB and S3; a second implementation of both.
+pub(super) struct Moto;
+
+impl Part for Moto {
+    fn name(&self) -> &'static str {
+        "moto"
+    }
+
+    fn install(&self, paths: &Paths, steps: &Steps) -> Result<()> {
+        venv::ensure(paths, steps, self.name(), include_str!("../../requirements/moto.txt"))
+    }
+
+    fn command(&self, paths: &Paths, port: u16) -> Result<Command> {
+        let dir = fresh_state(paths, self.name())?;
+        let mut command = venv::python(paths, self.name());
+        command.args(["-m", "moto.server", "--host", "127.0.0.1", "--port", &port.to_string()]);
+        in_folder(&mut command, &dir);
+        Ok(command)
+    }
+
+    fn check(&self, address: &str) -> Result<()> {
+        health::http_get(address, "/moto-api/data.json").map(drop)
     }
 }
 

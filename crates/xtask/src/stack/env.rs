@@ -12,10 +12,11 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{
+    caches::Caches,
     database::{External, Server},
     install,
     part::address,
-    paths::Paths,
+    paths::{LOCALSTACK, MINISTACK, Paths},
 };
 
 pub(super) const ACCESS_KEY: &str = "test";
@@ -27,18 +28,20 @@ const NOT_UP: &str = "the local stack is not up: run `cargo xtask stack up`";
 /// The addresses of a running stack.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StackEnv {
-    /// `mysql://USER:PASSWORD@HOST:PORT`, without a database: whoever uses it creates one. The user may do
-    /// everything.
+    /// `mysql://USER:PASSWORD@HOST:PORT`, without a database; each test creates its own. The user has every
+    /// privilege.
     pub database_url: String,
-    /// Who has issued the database's certificate. None when a server was given without it: then nobody can log in with a
-    /// secret, so nothing that is deployed can.
+    /// The authority of the database's certificate. None when a server was given without it: then a login from a secret, and so
+    /// every deployment, is refused.
     pub database_ca: Option<PathBuf>,
     /// MiniStack; Lambda functions and templates run here.
     pub aws_endpoint_url: String,
-    /// LocalStack; e-mail arrives here, at `/_aws/ses`.
-    pub localstack_endpoint_url: String,
-    /// The folder with `aws` and `cfn-lint`.
+    /// The authority of its certificate. None where it has no TLS, as the stack's own.
+    pub aws_ca: Option<PathBuf>,
+    /// The folder with `aws`.
     pub bin: PathBuf,
+    /// None when the stack was brought up for the demo without a cache.
+    pub caches: Option<Caches>,
     /// None when the stack was brought up for the demo only.
     pub for_tests: Option<ForTests>,
 }
@@ -48,26 +51,32 @@ pub struct StackEnv {
 pub struct ForTests {
     /// As [`StackEnv::database_url`], of a MariaDB server.
     pub mariadb_url: String,
+    /// LocalStack; e-mail arrives here, at `/_aws/ses`.
+    pub localstack_endpoint_url: String,
+    /// Moto; its DynamoDB is another than MiniStack's.
+    pub moto_endpoint_url: String,
     /// A Python that has the libraries with which files are read back.
     pub python: PathBuf,
 }
 
 impl StackEnv {
-    /// Reads what `up` wrote, and makes sure that somebody is at home at each address.
+    /// Reads what `up` wrote, and checks that a server accepts connections at each address.
     pub fn load(paths: &Paths) -> Result<Self> {
         let env = Self::read(paths)?;
-        let mut addresses =
-            [&env.aws_endpoint_url, &env.localstack_endpoint_url].map(|url| host(url).to_owned()).to_vec();
+        let mut addresses = vec![host(&env.aws_endpoint_url).to_owned()];
+        addresses.extend(env.caches.iter().flat_map(Caches::addresses));
+        let for_tests = [env.localstack_endpoint_url(), env.moto_endpoint_url()];
+        addresses.extend(for_tests.into_iter().flatten().map(|url| host(url).to_owned()));
         for url in [Server::MySql, Server::MariaDb].into_iter().filter_map(|server| env.url(server)) {
             addresses.push(External::parse(url)?.address);
         }
         for address in &addresses {
-            ensure!(accepts_connections(address), "nobody answers at {address}; {NOT_UP}");
+            ensure!(accepts_connections(address), "no server answers at {address}; {NOT_UP}");
         }
         Ok(env)
     }
 
-    /// How to reach a server; MariaDB is there only for the tests.
+    /// Returns how to reach a server; MariaDB is there only for the tests.
     pub fn url(&self, server: Server) -> Option<&str> {
         match server {
             Server::MySql => Some(&self.database_url),
@@ -75,22 +84,36 @@ impl StackEnv {
         }
     }
 
-    /// The AWS CLI, version 1, speaking to `AWS_ENDPOINT_URL` when that is set.
+    /// LocalStack's address; it is there only for the tests.
+    pub fn localstack_endpoint_url(&self) -> Option<&str> {
+        self.for_tests.as_ref().map(|for_tests| for_tests.localstack_endpoint_url.as_str())
+    }
+
+    /// Moto's address; it is there only for the tests.
+    pub fn moto_endpoint_url(&self) -> Option<&str> {
+        self.for_tests.as_ref().map(|for_tests| for_tests.moto_endpoint_url.as_str())
+    }
+
+    /// Returns the AWS CLI, version 1, speaking to `AWS_ENDPOINT_URL` when that is set.
     pub fn aws_cli(&self) -> PathBuf {
         self.bin.join("aws")
     }
 
-    /// The linter for CloudFormation and SAM templates.
-    pub fn cfn_lint(&self) -> PathBuf {
-        self.bin.join("cfn-lint")
+    /// Returns a Python that has botocore, MiniStack's.
+    pub fn botocore_python(&self) -> PathBuf {
+        self.bin.with_file_name(MINISTACK).join("bin/python")
     }
 
-    /// The variables of the `env` file, for processes that are to use the stack.
+    /// Returns a Python that has cfn-lint, LocalStack's; it is there only for the tests.
+    pub fn cfn_lint_python(&self) -> PathBuf {
+        self.bin.with_file_name(LOCALSTACK).join("bin/python")
+    }
+
+    /// Returns the variables of the `env` file, for processes that are to use the stack.
     pub fn vars(&self) -> Vec<(&'static str, String)> {
         let mut vars = vec![
             ("DATABASE_URL", self.database_url.clone()),
             ("AWS_ENDPOINT_URL", self.aws_endpoint_url.clone()),
-            ("LOCALSTACK_ENDPOINT_URL", self.localstack_endpoint_url.clone()),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
             ("AWS_REGION", REGION.to_owned()),
@@ -100,15 +123,22 @@ impl StackEnv {
         if let Some(ca) = &self.database_ca {
             vars.push(("DOWNPIPE_STACK_DATABASE_CA", ca.to_string_lossy().into_owned()));
         }
-        if let Some(ForTests { mariadb_url, python }) = &self.for_tests {
-            vars.push(("DOWNPIPE_STACK_MARIADB_URL", mariadb_url.clone()));
-            vars.push(("DOWNPIPE_STACK_PYTHON", python.to_string_lossy().into_owned()));
+        if let Some(ca) = &self.aws_ca {
+            // The first is for Python, the second for everything else.
+            let ca = ca.to_string_lossy();
+            vars.extend([("AWS_CA_BUNDLE", ca.to_string()), ("SSL_CERT_FILE", ca.into_owned())]);
+        }
+        vars.extend(self.caches.iter().flat_map(Caches::vars));
+        if let Some(for_tests) = &self.for_tests {
+            vars.push(("LOCALSTACK_ENDPOINT_URL", for_tests.localstack_endpoint_url.clone()));
+            vars.push(("DOWNPIPE_STACK_MOTO_URL", for_tests.moto_endpoint_url.clone()));
+            vars.push(("DOWNPIPE_STACK_MARIADB_URL", for_tests.mariadb_url.clone()));
+            vars.push(("DOWNPIPE_STACK_PYTHON", for_tests.python.to_string_lossy().into_owned()));
         }
         vars
     }
 
-    /// Makes a command use the stack, and nothing of the person who happens to run it: not their profile, not their
-    /// region, not their account.
+    /// Makes a command use the stack, and not the profile, region or account of the person who runs it.
     pub fn apply_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
             command.env_remove(name);
@@ -124,18 +154,18 @@ impl StackEnv {
 
     pub(super) fn new(
         paths: &Paths,
-        database_url: String,
-        database_ca: Option<PathBuf>,
+        (database_url, database_ca): (String, Option<PathBuf>),
         ministack: u16,
-        localstack: u16,
+        caches: Option<Caches>,
         for_tests: Option<ForTests>,
     ) -> Self {
         Self {
             database_url,
             database_ca,
             aws_endpoint_url: format!("http://{}", address(ministack)),
-            localstack_endpoint_url: format!("http://{}", address(localstack)),
+            aws_ca: None,
             bin: paths.bin(),
+            caches,
             for_tests,
         }
     }
@@ -165,18 +195,29 @@ impl StackEnv {
             let Some((name, value)) = assignment else { bail!("not an assignment: {line}") };
             vars.insert(name, unquote(value).with_context(|| format!("{name} is not quoted as expected"))?);
         }
-        let for_tests = vars
-            .remove("DOWNPIPE_STACK_MARIADB_URL")
-            .zip(vars.remove("DOWNPIPE_STACK_PYTHON"))
-            .map(|(mariadb_url, python)| ForTests { mariadb_url, python: python.into() });
+        let for_tests = match (
+            vars.remove("DOWNPIPE_STACK_MARIADB_URL"),
+            vars.remove("LOCALSTACK_ENDPOINT_URL"),
+            vars.remove("DOWNPIPE_STACK_MOTO_URL"),
+            vars.remove("DOWNPIPE_STACK_PYTHON"),
+        ) {
+            (Some(mariadb_url), Some(localstack_endpoint_url), Some(moto_endpoint_url), Some(python)) => {
+                let python = python.into();
+                Some(ForTests { mariadb_url, localstack_endpoint_url, moto_endpoint_url, python })
+            }
+            _ => None,
+        };
+        let caches = Caches::take(&mut |name| vars.remove(name));
         let database_ca = vars.remove("DOWNPIPE_STACK_DATABASE_CA").map(PathBuf::from);
+        let aws_ca = vars.remove("AWS_CA_BUNDLE").map(PathBuf::from);
         let mut take = |name| vars.remove(name).with_context(|| format!("{name} is missing"));
         Ok(Self {
             database_url: take("DATABASE_URL")?,
             database_ca,
             aws_endpoint_url: take("AWS_ENDPOINT_URL")?,
-            localstack_endpoint_url: take("LOCALSTACK_ENDPOINT_URL")?,
+            aws_ca,
             bin: take("DOWNPIPE_STACK_BIN")?.into(),
+            caches,
             for_tests,
         })
     }
@@ -195,7 +236,7 @@ fn unquote(quoted: &str) -> Option<String> {
 }
 
 fn host(url: &str) -> &str {
-    url.trim_start_matches("http://").trim_end_matches('/')
+    url.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/')
 }
 
 fn accepts_connections(address: &str) -> bool {
@@ -214,27 +255,35 @@ mod tests {
             database_url: r#"mysql://u:it's $HOME `id` "x" \@127.0.0.1:3306"#.into(),
             database_ca: Some("/with space/ca.pem".into()),
             aws_endpoint_url: "http://127.0.0.1:4566".into(),
-            localstack_endpoint_url: "http://127.0.0.1:4567".into(),
+            aws_ca: Some("/with space/aws-ca.pem".into()),
             bin: "/with space/and 'quotes'/bin".into(),
+            caches: Some(Caches {
+                valkey_url: "valkey://u@localhost:6379/stack".into(),
+                valkey_address: "127.0.0.1:6380".into(),
+                authority: "/with space/cache-ca.pem".into(),
+                memcached_url: "memcached://127.0.0.1:11211".into(),
+            }),
             for_tests: Some(ForTests {
                 mariadb_url: "mysql://u:p@127.0.0.1:3307".into(),
+                localstack_endpoint_url: "http://127.0.0.1:4567".into(),
+                moto_endpoint_url: "http://127.0.0.1:4568".into(),
                 python: "/with space/python".into(),
             }),
         }
     }
 
     #[test]
-    fn the_file_reads_back_as_it_was_written() {
+    fn env_file_is_read_as_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::under(dir.path());
-        for env in [awkward(), StackEnv { for_tests: None, database_ca: None, ..awkward() }] {
+        for env in [awkward(), StackEnv { for_tests: None, caches: None, database_ca: None, ..awkward() }] {
             env.save(&paths).unwrap();
             assert_eq!(StackEnv::read(&paths).unwrap(), env);
         }
     }
 
     #[test]
-    fn a_shell_reads_the_same_values() {
+    fn env_file_in_a_shell_has_the_same_values() {
         let dir = tempfile::tempdir().unwrap();
         let paths = Paths::under(dir.path());
         awkward().save(&paths).unwrap();
@@ -246,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_says_what_is_wrong() {
+    fn env_file_that_is_damaged_is_refused_with_the_reason() {
         let error = |text: &str| format!("{:#}", StackEnv::from_shell(text).unwrap_err());
         assert_eq!(error(""), "DATABASE_URL is missing");
         assert_eq!(error("rm -rf /"), "not an assignment: rm -rf /");
@@ -255,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_stack_the_error_says_what_to_do() {
+    fn env_without_a_stack_says_what_to_do() {
         let err = StackEnv::load(&Paths::under(Path::new("/nonexistent"))).unwrap_err();
         assert_eq!(err.to_string(), NOT_UP);
     }

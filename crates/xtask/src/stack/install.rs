@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::log;
 
-/// Finds a program as a shell would, and in the administrator's folders, which are not on everybody's `PATH`.
+/// Finds a program as a shell would, and in the administrator's folders, which are not on every `PATH`.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).map(|dir| dir.join(name)).find(
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_program_shows_its_log() {
+    fn program_that_fails_shows_its_log() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("sh.log");
         let err = run(Command::new("sh").args(["-c", "echo no such luck; exit 3"]), &log).unwrap_err();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_removed_already() {
+    fn missing_file_counts_as_removed() {
         let dir = tempfile::tempdir().unwrap();
         remove_file(&dir.path().join("none")).unwrap();
         remove_dir(&dir.path().join("none")).unwrap();

@@ -28,12 +28,12 @@ pub(super) fn fresh(path: &Path) -> Result<(Stdio, Stdio)> {
     open().with_context(|| format!("cannot write the log {}", path.display()))
 }
 
-/// The whole log, or what of it can be read.
+/// Returns the whole log, or what of it can be read.
 pub(super) fn text(path: &Path) -> String {
     fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-/// The end of a log with its path, for an error message.
+/// Returns the end of a log with its path, for an error message.
 pub(super) fn tail(path: &Path) -> String {
     let text = text(path);
     let lines: Vec<&str> = text.lines().collect();

@@ -1,18 +1,24 @@
-//! The local stack: a real MySQL, two stand-ins for AWS, and for the tests a real MariaDB, without Docker and
-//! without root where possible.
+//! The local stack: a real MySQL and a stand-in for AWS, and for the tests a real MariaDB, real caches and another stand-in,
+//! without Docker and without root where possible.
 //!
 //! Two stand-ins, because neither is enough alone: MiniStack runs Lambda functions natively and deploys SAM
 //! templates; LocalStack delivers SNS e-mail to a mailbox that can be read, and checks S3 checksums as AWS
-//! does.
+//! does. A third, Moto, is there for its DynamoDB: where it and MiniStack agree, a test believes them.
 //!
 //! Everything lives under `target/stack`: programs, data, logs, and an `env` file for shells. [`up`] is safe
 //! to call at any time and from several processes at once; it starts only what is not healthy.
 
 mod apt;
 mod aws;
+mod cache;
+mod caches;
+mod certificate;
 mod database;
+mod enforcing;
 mod env;
 mod health;
+mod held;
+mod home;
 mod install;
 mod lock;
 mod log;
@@ -36,13 +42,17 @@ pub(crate) use self::{
     venv::ensure_in as ensure_venv,
 };
 use self::{
-    aws::{LocalStack, MiniStack},
+    aws::{LocalStack, MiniStack, Moto},
+    cache::{Judge, Memcached, Servers, Valkey},
     database::External,
     lock::StackLock,
     part::Part,
 };
 pub use self::{
-    database::{Client, Server},
+    cache::{ACL as CACHE_ACL, CacheJudge, JudgeOptions, PrivateValkey},
+    caches::Caches,
+    database::{Client, PrivateServer, Server},
+    enforcing::{Decision, EnforcingAws},
     env::{ForTests, StackEnv},
     paths::Paths,
     status::{PartStatus, State, Status},
@@ -53,7 +63,9 @@ pub use self::{
 pub enum Purpose {
     /// The servers that Downpipe itself needs.
     Demo,
-    /// Also what only the tests need: MariaDB, and programs that read files back.
+    /// Also the caches.
+    DemoWithCache,
+    /// Also what only the tests need: MariaDB, caches, and programs that read files back.
     Tests,
 }
 
@@ -64,43 +76,48 @@ pub enum Purpose {
 pub fn up(paths: &Paths, purpose: Purpose) -> Result<StackEnv> {
     let _lock = StackLock::acquire(paths)?;
     let steps = Steps::start();
-    let (database, ministack, localstack, for_tests) = thread::scope(|scope| {
+    let (database, ministack, aws_cli, servers, for_tests) = thread::scope(|scope| {
         let database = scope.spawn(|| database_url(Server::MySql, paths, &steps));
         let ministack = scope.spawn(|| part::bring_up(&MiniStack, paths, &steps));
-        let localstack = scope.spawn(|| part::bring_up(&LocalStack, paths, &steps));
+        let aws_cli = scope.spawn(|| tools::install_aws_cli(paths, &steps));
+        let servers = scope.spawn(|| match purpose {
+            Purpose::Demo => Ok(Servers::earlier(paths)),
+            Purpose::DemoWithCache | Purpose::Tests => Servers::start(paths, &steps),
+        });
         let for_tests = scope.spawn(|| for_tests(paths, &steps, purpose));
-        (joined(database), joined(ministack), joined(localstack), joined(for_tests))
+        (joined(database), joined(ministack), joined(aws_cli), joined(servers), joined(for_tests))
     });
+    // The judge needs what MiniStack has brought.
+    let caches =
+        servers.and_then(|servers| if ministack.is_ok() { servers.judged(paths, &steps) } else { Ok(None) });
 
     let errors = [
         database.as_ref().err(),
         ministack.as_ref().err(),
-        localstack.as_ref().err(),
+        aws_cli.as_ref().err(),
+        caches.as_ref().err(),
         for_tests.as_ref().err(),
     ];
-    let failures: Vec<String> = errors.into_iter().flatten().map(|err| format!("{err:#}")).collect();
-    if !failures.is_empty() {
+    if let Some(failures) = joined_errors(&errors) {
         // What an earlier start wrote there is not true any more.
         install::remove_file(&paths.env_file())?;
-        return Err(anyhow!("the stack is not up\n\n{}", failures.join("\n\n")));
+        return Err(anyhow!("the stack is not up\n\n{failures}"));
     }
 
-    tools::install(paths)?;
     let database_ca = match External::from_env(Server::MySql)? {
         Some(_) => External::ca_from_env(),
         None => Some(paths.database_ca()),
     };
-    let env = StackEnv::new(paths, database?, database_ca, ministack?, localstack?, for_tests?);
+    let env = StackEnv::new(paths, (database?, database_ca), ministack?, caches?, for_tests?);
     env.save(paths)?;
     Ok(env)
 }
 
-/// Installs the AWS CLI and cfn-lint without starting anything, and returns their folder.
-pub fn install_tools(paths: &Paths) -> Result<PathBuf> {
+/// Installs cfn-lint without starting anything, and returns its path.
+pub fn install_cfn_lint(paths: &Paths) -> Result<PathBuf> {
     let _lock = StackLock::acquire(paths)?;
     LocalStack.install(paths, &Steps::start())?;
-    tools::install(paths)?;
-    Ok(paths.bin())
+    Ok(venv::program(paths, LocalStack.name(), "cfn-lint")?.into())
 }
 
 /// Stops what [`up`] started, and nothing else. Databases and logs stay.
@@ -114,19 +131,24 @@ pub fn purge(paths: &Paths) -> Result<()> {
     let _lock = StackLock::acquire(paths)?;
     stop_all(paths)?;
     let databases = [Server::MySql, Server::MariaDb].map(|server| server.data_dirs(paths));
-    for dir in databases.into_iter().flatten().chain([paths.run(), paths.logs(), paths.state()]) {
+    let data = databases.into_iter().flatten().chain(Valkey::folders(paths));
+    for dir in data.chain([paths.run(), paths.logs(), paths.state()]) {
         install::remove_dir(&dir)?;
     }
     Ok(())
 }
 
-/// Says what is running now. Starts nothing and waits for nobody.
+/// Returns the state of every part. Starts nothing and does not wait.
 pub fn status(paths: &Paths) -> Result<Status> {
     Ok(Status::new([
         database_status(Server::MySql, paths)?,
         status::of_part(&MiniStack, paths)?,
         status::of_part(&LocalStack, paths)?,
+        status::of_part(&Moto, paths)?,
         database_status(Server::MariaDb, paths)?,
+        status::of_part(&Valkey::of(paths), paths)?,
+        status::of_part(&Judge::of(paths, 0), paths)?,
+        status::of_part(&Memcached, paths)?,
     ]))
 }
 
@@ -164,27 +186,36 @@ fn database_url(server: Server, paths: &Paths, steps: &Steps) -> Result<String> 
 }
 
 fn for_tests(paths: &Paths, steps: &Steps, purpose: Purpose) -> Result<Option<ForTests>> {
-    if purpose == Purpose::Demo {
+    if purpose != Purpose::Tests {
         // What the tests use may be there from an earlier time, and stays usable.
         return Ok(StackEnv::read(paths).ok().and_then(|env| env.for_tests));
     }
-    let (mariadb_url, python) = thread::scope(|scope| {
+    let (mariadb_url, localstack, moto, python) = thread::scope(|scope| {
         let mariadb = scope.spawn(|| database_url(Server::MariaDb, paths, steps));
+        let localstack = scope.spawn(|| part::bring_up(&LocalStack, paths, steps));
+        let moto = scope.spawn(|| part::bring_up(&Moto, paths, steps));
         let readers = scope.spawn(|| readers::ensure(paths, steps));
-        (joined(mariadb), joined(readers))
+        (joined(mariadb), joined(localstack), joined(moto), joined(readers))
     });
-    match (mariadb_url, python) {
-        (Err(mariadb), Err(readers)) => Err(anyhow!("{mariadb:#}\n\n{readers:#}")),
-        (mariadb_url, python) => Ok(Some(ForTests { mariadb_url: mariadb_url?, python: python? })),
+    let errors =
+        [mariadb_url.as_ref().err(), localstack.as_ref().err(), moto.as_ref().err(), python.as_ref().err()];
+    if let Some(failures) = joined_errors(&errors) {
+        return Err(anyhow!(failures));
     }
+    let localstack_endpoint_url = format!("http://{}", part::address(localstack?));
+    let moto_endpoint_url = format!("http://{}", part::address(moto?));
+    let (mariadb_url, python) = (mariadb_url?, python?);
+    Ok(Some(ForTests { mariadb_url, localstack_endpoint_url, moto_endpoint_url, python }))
 }
 
 fn stop_all(paths: &Paths) -> Result<()> {
     let steps = Steps::start();
-    // The env file goes first: who reads it must not be sent to servers that are about to stop.
+    // The env file goes first, so that its readers are not sent to servers that are about to stop.
     install::remove_file(&paths.env_file())?;
+    let (valkey, judge) = (Valkey::of(paths), Judge::of(paths, 0));
     thread::scope(|scope| {
-        let parts: [&dyn Part; 4] = [&Server::MySql, &MiniStack, &LocalStack, &Server::MariaDb];
+        let parts: [&dyn Part; 8] =
+            [&Server::MySql, &MiniStack, &LocalStack, &Moto, &Server::MariaDb, &judge, &valkey, &Memcached];
         let stopping = parts.map(|part| {
             let steps = &steps;
             scope.spawn(move || part::take_down(part, paths, steps))
@@ -193,7 +224,13 @@ fn stop_all(paths: &Paths) -> Result<()> {
     })
 }
 
-/// A panic in a part's thread becomes that part's error, so that the other parts are still reported.
+/// Returns the errors of the parts in one text, if there are any.
+fn joined_errors(errors: &[Option<&anyhow::Error>]) -> Option<String> {
+    let failures: Vec<String> = errors.iter().flatten().map(|err| format!("{err:#}")).collect();
+    (!failures.is_empty()).then(|| failures.join("\n\n"))
+}
+
+/// Joins a part's thread. A panic becomes the part's error, so that the other parts are still reported.
 fn joined<T>(handle: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     handle.join().unwrap_or_else(|_| Err(anyhow!("a part of the stack panicked; its message is above")))
 }

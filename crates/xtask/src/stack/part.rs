@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::{log, paths::Paths, port::Reservation, process, record::Record, step::Steps};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(100);
 
 /// One server of the stack.
@@ -23,15 +23,13 @@ pub(super) trait Part: Sync {
     /// Installs and prepares what is missing.
     fn install(&self, paths: &Paths, steps: &Steps) -> Result<()>;
 
-    /// The server in the foreground, listening on 127.0.0.1:`port`. Its environment is empty but for what is
-    /// set here.
+    /// Returns the command that runs the server in the foreground, listening on 127.0.0.1:`port`. Its environment is empty but for what is set here.
     fn command(&self, paths: &Paths, port: u16) -> Result<Command>;
 
-    /// Whether a server at `address` answers as this part does.
+    /// Checks that a server at `address` answers as this part does.
     fn check(&self, address: &str) -> Result<()>;
 
-    /// Whether the part that was just started has finished starting, once it answers. `log` is this start's
-    /// log.
+    /// Returns whether the part that was just started has finished starting, once it answers. `log` is this start's log.
     fn has_started(&self, _log: &Path) -> bool {
         true
     }
@@ -102,7 +100,7 @@ fn start(
 }
 
 fn wait_until_healthy(part: &dyn Part, child: &mut Child, address: &str, log: &Path) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(status) = child.try_wait().context("cannot look after the new process")? {
             return Err(anyhow!("ended while starting ({status})"));
@@ -110,10 +108,10 @@ fn wait_until_healthy(part: &dyn Part, child: &mut Child, address: &str, log: &P
         match part.check(address) {
             Ok(()) if part.has_started(log) => return Ok(()),
             Err(err) if Instant::now() > deadline => {
-                return Err(err.context(format!("not healthy after {} s", PATIENCE.as_secs())));
+                return Err(err.context(format!("not healthy after {} s", TIMEOUT.as_secs())));
             }
             Ok(()) if Instant::now() > deadline => {
-                return Err(anyhow!("answers, but is not ready after {} s", PATIENCE.as_secs()));
+                return Err(anyhow!("answers, but is not ready after {} s", TIMEOUT.as_secs()));
             }
             _ => thread::sleep(POLL),
         }
@@ -122,7 +120,7 @@ fn wait_until_healthy(part: &dyn Part, child: &mut Child, address: &str, log: &P
 
 /// Servers see nothing of the shell that happened to start them: its AWS profile, endpoint or database would
 /// otherwise reach every Lambda function of the stack.
-fn with_small_environment(command: Command) -> Command {
+pub(super) fn with_small_environment(command: Command) -> Command {
     let mut small = Command::new(command.get_program());
     small.args(command.get_args()).env_clear();
     small.env("PATH", env::var_os("PATH").unwrap_or_default()).env("LANG", "C.UTF-8").env("TZ", "UTC");

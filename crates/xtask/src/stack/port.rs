@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Context, Result};
 
-/// A port that nobody else gets for as long as the reservation lives.
+/// A port that no other process gets while the reservation lives.
 pub(super) struct Reservation {
     listener: TcpListener,
     port: u16,
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_free_port_is_taken_again_and_a_used_one_is_not() {
+    fn port_that_is_free_is_taken_again() {
         let port = Reservation::new(None).unwrap().release();
         let again = Reservation::new(Some(port)).unwrap();
         assert_eq!(again.port(), port);

@@ -1,4 +1,4 @@
-//! Starting processes that outlive this command, and stopping exactly those again.
+//! Starts processes that outlive this command, and stops exactly those again.
 //!
 //! A pid alone is not an identity: the system hands it out again. A pid together with the time its process
 //! started is. Every process leads its own process group, which its children (Lambda bootstraps, say) belong
@@ -23,10 +23,10 @@ use super::log;
 /// folder.
 pub(super) const MARKER: &str = "DOWNPIPE_STACK_DIR";
 
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 
-/// A process that cannot be mistaken for another one.
+/// A process that is not mistaken for a later one of the same pid.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Identity {
     pub(super) pid: i32,
@@ -39,7 +39,7 @@ impl Identity {
         Stat::read(pid).map(|stat| Self { pid, started: stat.started })
     }
 
-    /// Whether this very process still runs. A zombie does not: it only waits to be counted.
+    /// Returns whether this very process still runs. A zombie does not: it only waits to be counted.
     pub(super) fn is_alive(&self) -> bool {
         Stat::read(self.pid).is_some_and(|stat| stat.started == self.started && stat.running)
     }
@@ -59,7 +59,7 @@ pub(super) fn start(mut command: Command, stack: &Path, log: &Path) -> Result<(C
 /// Asks the process and its group to stop, and makes them when they do not. Returns whether anything had to
 /// stop.
 pub(super) fn stop(process: &Identity, stack: &Path) -> Result<bool> {
-    let deadline = Instant::now() + STOP_PATIENCE;
+    let deadline = Instant::now() + STOP_TIMEOUT;
     let mut remaining = members(process, stack);
     if remaining.is_empty() {
         return Ok(false);
@@ -68,23 +68,23 @@ pub(super) fn stop(process: &Identity, stack: &Path) -> Result<bool> {
     while process.is_alive() && Instant::now() < deadline {
         thread::sleep(POLL);
     }
-    // Children get no patience of their own: the one who owned them has had the time to end them properly.
+    // Children get no time of their own: their parent has had the time to end them.
     remaining = members(process, stack);
     while !remaining.is_empty() {
         signal(process, &remaining, Signal::KILL)?;
         thread::sleep(POLL);
         remaining = members(process, stack);
-        if Instant::now() > deadline + STOP_PATIENCE {
+        if Instant::now() > deadline + STOP_TIMEOUT {
             return Err(anyhow!("the processes {remaining:?} do not end, even when killed"));
         }
     }
     Ok(true)
 }
 
-/// The running processes of the group that `leader` leads or led.
+/// Returns the running processes of the group that `leader` leads or led.
 ///
 /// A process group keeps its number from being given to a new process. So while the leader lives the whole
-/// group is ours; when another process has the leader's pid, nothing of the group is left. When nobody has
+/// group is ours; when another process has the leader's pid, nothing of the group is left. When no process has
 /// it, the marker in the environment tells our orphans from those of a later group with the same number.
 fn members(leader: &Identity, stack: &Path) -> Vec<i32> {
     match Stat::read(leader.pid) {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn stat_is_read_behind_a_strange_command_name() {
+    fn stat_with_an_odd_command_name_is_read() {
         let line = "42 (a) S (b)) R 1 40 40 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 123456 0 0";
         let stat = Stat::parse(line).unwrap();
         assert_eq!((stat.running, stat.group, stat.started), (true, 40, 123_456));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_and_its_children_stop() {
+    fn process_and_its_children_stop() {
         let dir = tempfile::tempdir().unwrap();
         let (mut child, identity) = sleeper(dir.path());
         assert!(identity.is_alive());
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reused_pid_is_left_alone() {
+    fn process_with_a_reused_pid_keeps_running() {
         let dir = tempfile::tempdir().unwrap();
         let (mut child, identity) = sleeper(dir.path());
         let earlier = Identity { started: identity.started - 1, ..identity.clone() };
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn orphans_of_a_killed_leader_stop_only_when_they_carry_our_mark() {
+    fn orphans_of_a_killed_leader_stop_only_with_our_mark() {
         let dir = tempfile::tempdir().unwrap();
         let (mut child, identity) = sleeper(dir.path());
         while group(identity.pid).len() < 3 {

@@ -51,7 +51,7 @@ fn missing_packages() -> Vec<&'static str> {
     packages
 }
 
-/// Whether a font for Japanese is there, whichever it is.
+/// Returns whether a font for Japanese is there, whichever it is.
 fn has_japanese_font() -> bool {
     let listed = Command::new("fc-list").args([":lang=ja", "family"]).output();
     listed.is_ok_and(|listed| !listed.stdout.is_empty())

@@ -16,7 +16,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// A missing record is an empty one: the part was never started.
+    /// Reads a part's record. A missing record is an empty one: the part was never started.
     pub(super) fn load(paths: &Paths, name: &str) -> Result<Self> {
         let path = file(paths, name);
         if !path.exists() {
@@ -33,7 +33,7 @@ impl Record {
     }
 }
 
-/// Whether the part was ever started here.
+/// Returns whether the part was ever started here.
 pub(super) fn exists(paths: &Paths, name: &str) -> bool {
     file(paths, name).exists()
 }

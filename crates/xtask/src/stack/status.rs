@@ -14,8 +14,8 @@ use super::{
 /// The state of all parts.
 #[derive(Debug)]
 pub struct Status {
-    /// In a fixed order: MySQL, MiniStack, LocalStack, MariaDB.
-    pub parts: [PartStatus; 4],
+    /// In a fixed order: MySQL, MiniStack, LocalStack, Moto, MariaDB, Valkey, its judge, Memcached.
+    pub parts: [PartStatus; 8],
 }
 
 /// The state of one part.
@@ -45,12 +45,12 @@ pub enum State {
 }
 
 impl Status {
-    /// Whether every part runs and answers.
+    /// Returns whether every part runs and answers.
     pub fn all_healthy(&self) -> bool {
         self.parts.iter().all(|part| part.state == State::Healthy)
     }
 
-    pub(super) fn new(parts: [PartStatus; 4]) -> Self {
+    pub(super) fn new(parts: [PartStatus; 8]) -> Self {
         Self { parts }
     }
 }
@@ -105,13 +105,17 @@ mod tests {
     }
 
     #[test]
-    fn one_part_that_is_not_healthy_is_enough() {
+    fn status_with_one_unhealthy_part_is_unhealthy() {
         let with = |state| {
             Status::new([
                 part("mysql", State::Healthy),
                 part("ministack", state),
                 part("localstack", State::Healthy),
+                part("moto", State::Healthy),
                 part("mariadb", State::Healthy),
+                part("valkey", State::Healthy),
+                part("judge", State::Healthy),
+                part("memcached", State::Healthy),
             ])
         };
         assert!(with(State::Healthy).all_healthy());
@@ -120,15 +124,19 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_line_per_part() {
+    fn status_has_a_line_for_each_part() {
         let status = Status::new([
             part("mysql", State::Healthy),
             part("a", State::Stopped),
             part("b", State::Unhealthy),
             part("c", State::Healthy),
+            part("d", State::Healthy),
+            part("e", State::Healthy),
+            part("f", State::Healthy),
+            part("g", State::Healthy),
         ]);
         let table = status.to_string();
-        assert_eq!(table.lines().count(), 5);
+        assert_eq!(table.lines().count(), 9);
         assert!(table.contains("mysql       healthy    127.0.0.1:3306         42       -\n"), "{table}");
     }
 }

@@ -1,26 +1,16 @@
 //! Commands in `target/stack/bin`, for people and tests that have sourced the `env` file.
 
-use std::{fs, os::unix::fs::symlink};
+use anyhow::Result;
 
-use anyhow::{Context, Result};
+use super::{env::quote, install, paths::Paths, step::Steps, venv};
 
-use super::{aws::LocalStack, env::quote, install, part::Part, paths::Paths, venv};
+const NAME: &str = "aws-cli";
 
-/// Puts the AWS CLI and cfn-lint into the folder.
-pub(super) fn install(paths: &Paths) -> Result<()> {
-    for name in LocalStack::TOOLS {
-        let program = venv::program(paths, LocalStack.name(), name)?;
-        let path = paths.bin().join(name);
-        if name == "aws" {
-            install::write_whole(&path, &aws_wrapper(&program), 0o755)?;
-        } else {
-            fs::create_dir_all(paths.bin())
-                .with_context(|| format!("cannot create {}", paths.bin().display()))?;
-            install::remove_file(&path)?;
-            symlink(&program, &path).with_context(|| format!("cannot link {}", path.display()))?;
-        }
-    }
-    Ok(())
+/// Installs the AWS CLI, and puts a wrapper of it into the folder.
+pub(super) fn install_aws_cli(paths: &Paths, steps: &Steps) -> Result<()> {
+    venv::ensure(paths, steps, NAME, include_str!("../../requirements/aws-cli.txt"))?;
+    let program = venv::program(paths, NAME, "aws")?;
+    install::write_whole(&paths.bin().join("aws"), &aws_wrapper(&program), 0o755)
 }
 
 /// Version 1 of the AWS CLI ignores `AWS_ENDPOINT_URL` for some services, SQS among them: there it would talk
@@ -57,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn the_endpoint_is_passed_on_unless_the_caller_names_one() {
+    fn endpoint_is_passed_on_unless_the_caller_names_one() {
         assert_eq!(
             arguments(Some("http://a"), &["sqs", "list-queues"]),
             "--endpoint-url http://a sqs list-queues"

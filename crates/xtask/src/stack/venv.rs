@@ -52,8 +52,8 @@ pub(crate) fn ensure_in(
     Ok(())
 }
 
-/// The stamp holds the requirements themselves, so a changed list shows. The interpreter is a link to the
-/// system's Python, which may have gone since.
+/// Returns whether the environment was installed with these requirements. Its stamp holds the list itself. The interpreter is checked,
+/// too, because it is a link to the system's Python, which may have been removed.
 fn is_finished(dir: &Path, requirements: &str) -> bool {
     dir.join("bin/python").exists()
         && fs::read_to_string(dir.join(STAMP)).is_ok_and(|stamp| stamp == requirements)
@@ -79,12 +79,12 @@ fn find_python() -> Result<&'static str> {
     }
 }
 
-/// The interpreter of the environment.
+/// Returns the interpreter of the environment.
 pub(super) fn python(paths: &Paths, name: &str) -> Command {
     Command::new(paths.venv(name).join("bin/python"))
 }
 
-/// The path of a program that the environment brought along.
+/// Returns the path of a program that the environment brought along.
 pub(super) fn program(paths: &Paths, name: &str, program: &str) -> Result<String> {
     let path = paths.venv(name).join("bin").join(program);
     path.to_str().map(str::to_owned).with_context(|| format!("{} is not valid UTF-8", path.display()))
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_environment_is_finished_only_with_these_requirements() {
+    fn environment_with_other_requirements_is_unfinished() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("bin")).unwrap();
         fs::write(dir.path().join("bin/python"), "").unwrap();
@@ -111,6 +111,8 @@ mod tests {
     fn requirements_are_pinned() {
         for list in [
             include_str!("../../requirements/ministack.txt"),
+            include_str!("../../requirements/moto.txt"),
+            include_str!("../../requirements/aws-cli.txt"),
             include_str!("../../requirements/readers.txt"),
             include_str!("../../requirements/localstack-4.12.0.txt"),
             include_str!("../../../../bench/peers/requirements.txt"),

@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::{Server, home::Home};
-use crate::stack::paths::Paths;
+use super::product::Server;
+use crate::stack::{home::Home, paths::Paths};
 
 /// `mysql` or `mariadb`.
 #[derive(Debug)]
@@ -21,10 +21,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// The client that belongs to the stack's server, or else this machine's.
+    /// Returns the client that belongs to the stack's server, or else this machine's.
     pub fn find(paths: &Paths, server: Server) -> Result<Self> {
         let program = server.product().client;
-        match Home::of_client(server, paths) {
+        match Home::with_program(&server.package(), program, paths) {
             Some(home) => Ok(Self { home, program }),
             None => bail!(
                 "{}'s client `{program}` is not there: `cargo xtask stack down`, then `up` as root, or install it",
@@ -33,8 +33,8 @@ impl Client {
         }
     }
 
-    /// A command that connects to the server and the database of a URL, whatever this machine's settings say. It may
-    /// load local files, prints counts and warnings, and reads SQL from its input.
+    /// Returns a command that connects to the server and the database of a URL, whatever this machine's settings say. It may load
+    /// local files, prints counts and warnings, and reads SQL from its input.
     pub fn command(&self, url: &str) -> Result<Command> {
         let url = Url::parse(url).context("expected mysql://USER:PASSWORD@HOST:PORT/DATABASE")?;
         let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -50,13 +50,24 @@ impl Client {
         command.arg(format!("--host={host}"));
         command.arg(format!("--port={}", url.port().unwrap_or(3306)));
         command.arg(format!("--user={}", decoded(url.username())));
-        // Everybody on the machine can see a command line.
+        // Every user of the machine can see a command line.
         command.env("MYSQL_PWD", decoded(url.password().unwrap_or_default()));
         command.args(url.path().strip_prefix('/').filter(|database| !database.is_empty()));
         Ok(command)
     }
 
-    /// A folder for files that the client is to load, and the same folder as the client sees it.
+    /// Returns a command that prints the SQL by which a server learns the rules of a time zone.
+    ///
+    /// # Errors
+    /// When MySQL's programs are not there. MariaDB takes the same SQL.
+    pub fn time_zone_tables(paths: &Paths, zone: &str) -> Result<Command> {
+        let client = Self::find(paths, Server::MySql)?;
+        let mut command = client.home.program("mysql_tzinfo_to_sql");
+        command.arg(Path::new("/usr/share/zoneinfo").join(zone)).arg(zone);
+        Ok(command)
+    }
+
+    /// Returns a folder for files that the client is to load, and the same folder as the client sees it.
     pub fn folder(&self) -> (PathBuf, PathBuf) {
         match self.home.root() {
             Some(root) => (root.join("tmp"), Path::new("/tmp").to_owned()),

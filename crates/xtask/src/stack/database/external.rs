@@ -1,10 +1,10 @@
-//! A server that somebody else runs, named by a URL.
+//! A server that was given from outside, named by a URL.
 
 use std::{env, path::PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::Server;
+use super::product::Server;
 use crate::stack::health;
 
 const DEFAULT_PORT: u16 = 3306;
@@ -12,14 +12,14 @@ const DEFAULT_PORT: u16 = 3306;
 /// A server given by its URL.
 #[derive(Debug, Eq, PartialEq)]
 pub(in crate::stack) struct External {
-    /// Without a database name: whoever uses it adds one.
+    /// Without a database name; each test adds its own.
     pub(in crate::stack) url: String,
     /// `HOST:PORT`.
     pub(in crate::stack) address: String,
 }
 
 impl External {
-    /// The server that the environment names, if it does.
+    /// Returns the server that the environment names, if it does.
     pub(in crate::stack) fn from_env(server: Server) -> Result<Option<Self>> {
         let variable = server.url_variable();
         match env::var(variable) {
@@ -31,7 +31,7 @@ impl External {
         }
     }
 
-    /// The file with the certificate authority of a given MySQL, if the environment names one.
+    /// Returns the file with the certificate authority of a given MySQL, if the environment names one.
     pub(in crate::stack) fn ca_from_env() -> Option<PathBuf> {
         env::var_os("DOWNPIPE_TEST_MYSQL_CA").filter(|file| !file.is_empty()).map(PathBuf::from)
     }
@@ -52,7 +52,7 @@ impl External {
         Ok(Self { url: format!("mysql://{authority}{query}"), address })
     }
 
-    /// Whether a server of this kind answers there.
+    /// Checks that a server of this kind answers there.
     pub(in crate::stack) fn check(&self, server: Server) -> Result<()> {
         let version = health::mysql_greeting(&self.address)?;
         let expected = server.product().title;
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_name_is_dropped_and_the_port_is_known() {
+    fn url_with_a_database_loses_it_and_gets_a_port() {
         let expected = |url: &str, address: &str| (url.to_owned(), address.to_owned());
         assert_eq!(parsed("mysql://u:p@db:1234/test"), expected("mysql://u:p@db:1234", "db:1234"));
         assert_eq!(parsed("mysql://u:p@db"), expected("mysql://u:p@db", "db:3306"));

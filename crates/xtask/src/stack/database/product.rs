@@ -1,8 +1,15 @@
-//! What MySQL and MariaDB differ in, as far as the stack is concerned.
+//! The two kinds of servers, and what they differ in as far as the stack is concerned.
 
-use std::process::Command;
+use crate::stack::home::Package;
 
-use super::{Server, home::Home};
+/// A database server of the stack.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Server {
+    /// What Downpipe is made for.
+    MySql,
+    /// Its relative, for the tests.
+    MariaDb,
+}
 
 /// How a server is found, installed and started.
 pub(super) struct Product {
@@ -17,6 +24,8 @@ pub(super) struct Product {
     pub(super) packages: &'static str,
     pub(super) server: &'static str,
     pub(super) client: &'static str,
+    /// Both programs, which a root of its own has to have.
+    programs: &'static [&'static str],
     /// The program that makes an empty data folder, and its options.
     pub(super) initialize: (&'static str, &'static [&'static str]),
     /// Options of the server, besides those that both understand.
@@ -31,7 +40,9 @@ static MYSQL: Product = Product {
     packages: "mysql-server-core,mysql-client-core",
     server: "mysqld",
     client: "mysql",
-    initialize: ("mysqld", &["--no-defaults", "--initialize-insecure"]),
+    programs: &["mysqld", "mysql"],
+    // A small log: the folder is copied for every private server.
+    initialize: ("mysqld", &["--no-defaults", "--initialize-insecure", "--innodb-redo-log-capacity=8M"]),
     options: &[
         "--mysqlx=OFF",
         // The server neither reads nor writes other files; the compiled-in folder for that may not exist.
@@ -49,6 +60,7 @@ static MARIADB: Product = Product {
     packages: "mariadb-server-core,mariadb-client-core",
     server: "mariadbd",
     client: "mariadb",
+    programs: &["mariadbd", "mariadb"],
     initialize: (
         "mariadb-install-db",
         &[
@@ -58,6 +70,7 @@ static MARIADB: Product = Product {
             "--skip-name-resolve",
             // It looks for this machine's name, which a root of its own does not know.
             "--force",
+            "--innodb-log-file-size=8M",
         ],
     ),
     options: &["--innodb-buffer-pool-size=64M"],
@@ -71,24 +84,29 @@ impl Server {
         }
     }
 
-    /// Whether a server or a program that names this version is of this kind.
+    /// Returns the variable that names a server to use in place of the stack's own.
+    pub(in crate::stack) fn url_variable(self) -> &'static str {
+        self.product().url_variable
+    }
+
+    /// Returns the packages that bring the server and its client.
+    pub(in crate::stack) fn package(self) -> Package {
+        let Product { name, title, url_variable, suite, packages, server, programs, .. } = *self.product();
+        let is_meant_by: fn(&str) -> bool = match self {
+            Self::MySql => |version: &str| Self::MySql.is_meant_by(version),
+            Self::MariaDb => |version: &str| Self::MariaDb.is_meant_by(version),
+        };
+        let alternatives = format!(
+            "or install {server} so that it is on the path\n\
+             or name a server of yours: {url_variable}=mysql://USER:PASSWORD@HOST:PORT\n\
+             or use Docker: docker compose up --wait {name} (compose.yaml says what to set)"
+        );
+        Package { name, title, suite, packages, programs, is_meant_by, alternatives }
+    }
+
+    /// Returns whether a server or a program that names this version is of this kind.
     pub(super) fn is_meant_by(self, version: &str) -> bool {
         version.contains("MariaDB") == (self == Self::MariaDb)
-    }
-}
-
-impl Product {
-    /// The programs that a root of its own has to have.
-    pub(super) fn programs(&self) -> [&'static str; 2] {
-        [self.server, self.client]
-    }
-
-    /// Makes an empty data folder, at this path as the server sees it.
-    pub(super) fn initialize(&self, home: &Home) -> Command {
-        let (program, options) = self.initialize;
-        let mut command = home.program(program);
-        command.args(options);
-        command
     }
 }
 
@@ -97,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_say_whose_they_are() {
+    fn version_tells_the_product() {
         for mariadb in
             ["5.5.5-10.11.19-MariaDB-0+deb12u1", "mariadb  Ver 15.1 Distrib 10.11.19-MariaDB, for Linux"]
         {

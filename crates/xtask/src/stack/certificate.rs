@@ -1,30 +1,33 @@
-//! The server's certificate. A login from a secret goes only to a server that is verified, here as on AWS.
+//! The certificates of the stack's servers.
+//!
+//! A secret or a token goes only to a server that is verified, here as on AWS.
+
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
-use super::home::Home;
-use crate::stack::{install, paths::Paths};
+use super::{home::Home, install};
 
 pub(super) const CERTIFICATE: &str = "server-certificate.pem";
 pub(super) const KEY: &str = "server-key.pem";
 
-/// Every name of this machine's own that somebody may connect with.
+/// Every name by which this machine reaches itself.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// Makes a certificate authority and the certificate it issues, unless both are there. Nobody needs the authority's key a
-/// second time, so it is not kept.
-pub(super) fn ensure(home: &Home, paths: &Paths) -> Result<()> {
+/// Makes a certificate authority and the certificate it issues, unless both are there. The authority's key is not kept, because it
+/// issues no second certificate.
+pub(super) fn ensure(home: &Home, authority: &Path) -> Result<()> {
     let [certificate, key] = [CERTIFICATE, KEY].map(|file| home.outside(file));
-    if paths.database_ca().exists() && certificate.exists() && key.exists() {
+    if authority.exists() && certificate.exists() && key.exists() {
         return Ok(());
     }
     // The authority last: its file says that the other two are there.
-    install::remove_file(&paths.database_ca())?;
-    let made = make().context("cannot make a certificate for the database")?;
+    install::remove_file(authority)?;
+    let made = make().context("cannot make a certificate for a server")?;
     install::write_whole(&key, &made.key, 0o600)?;
     install::write_whole(&certificate, &made.certificate, 0o644)?;
-    install::write_whole(&paths.database_ca(), &made.authority, 0o644)
+    install::write_whole(authority, &made.authority, 0o644)
 }
 
 /// Three files, in PEM.
@@ -53,22 +56,23 @@ mod tests {
 
     use super::*;
 
-    fn certificate(paths: &Paths, home: &Home) -> [String; 3] {
-        [paths.database_ca(), home.outside(CERTIFICATE), home.outside(KEY)]
+    fn certificate(authority: &Path, home: &Home) -> [String; 3] {
+        [authority.to_owned(), home.outside(CERTIFICATE), home.outside(KEY)]
             .map(|path| fs::read_to_string(path).unwrap())
     }
 
     #[test]
-    fn a_certificate_is_made_once_and_anew_when_a_file_of_it_is_gone() {
+    fn certificate_is_made_again_when_a_file_is_missing() {
         let dir = tempfile::tempdir().unwrap();
-        let (paths, home) = (Paths::under(dir.path()), Home::Machine { folder: dir.path().join("mysql") });
-        ensure(&home, &paths).unwrap();
-        let first = certificate(&paths, &home);
-        ensure(&home, &paths).unwrap();
-        assert_eq!(certificate(&paths, &home), first);
+        let (authority, home) =
+            (dir.path().join("ca.pem"), Home::Machine { folder: dir.path().join("mysql") });
+        ensure(&home, &authority).unwrap();
+        let first = certificate(&authority, &home);
+        ensure(&home, &authority).unwrap();
+        assert_eq!(certificate(&authority, &home), first);
         fs::remove_file(home.outside(KEY)).unwrap();
-        ensure(&home, &paths).unwrap();
-        let second = certificate(&paths, &home);
+        ensure(&home, &authority).unwrap();
+        let second = certificate(&authority, &home);
         assert!((0..3).all(|index| first[index] != second[index]));
     }
 }

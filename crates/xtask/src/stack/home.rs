@@ -8,12 +8,25 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{Server, product::Product};
-use crate::stack::{apt, install, paths::Paths, step::Steps};
+use super::{apt, install, paths::Paths, step::Steps};
 
-pub(super) const DATA: &str = "data";
-pub(super) const PARTIAL_DATA: &str = "data.partial";
-pub(super) const INIT_FILE: &str = "init.sql";
+/// Programs of Debian, and where they come from.
+pub(super) struct Package {
+    /// Names the part, its folders and its logs.
+    pub(super) name: &'static str,
+    /// As people write it.
+    pub(super) title: &'static str,
+    /// The Debian release whose packages are taken.
+    pub(super) suite: &'static str,
+    /// Separated by commas.
+    pub(super) packages: &'static str,
+    /// What they bring; the server first.
+    pub(super) programs: &'static [&'static str],
+    /// Returns whether a program that prints this version is the one that is meant.
+    pub(super) is_meant_by: fn(&str) -> bool,
+    /// What a person can do who is not root, a line each.
+    pub(super) alternatives: String,
+}
 
 /// The folder for data inside a Debian root.
 const ROOT_FOLDER: &str = "/srv/downpipe";
@@ -29,43 +42,42 @@ pub(super) enum Home {
 }
 
 impl Home {
-    /// The home that is there, or a new Debian root.
-    pub(super) fn ensure(server: Server, paths: &Paths, steps: &Steps) -> Result<Self> {
-        let product = server.product();
-        if !machine_has(server, product.server) && !root_has(&root_dir(product, paths), &product.programs()) {
-            build_root(product, paths, steps)?;
+    /// Returns the home that is there, or a new Debian root.
+    pub(super) fn ensure(package: &Package, paths: &Paths, steps: &Steps) -> Result<Self> {
+        if !machine_has(package, package.server()) && !root_has(&root_dir(package, paths), package.programs) {
+            build_root(package, paths, steps)?;
         }
-        let home = Self::find(server, paths)?;
+        let home = Self::find(package, paths)?;
         let folder = home.outside("");
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(home)
     }
 
-    /// The home that is there. The machine's own program is preferred, as it needs no root rights.
-    pub(super) fn find(server: Server, paths: &Paths) -> Result<Self> {
-        let product = server.product();
-        if machine_has(server, product.server) {
-            return Ok(Self::Machine { folder: machine_folder(product, paths) });
+    /// Returns the home that is there. The machine's own program is preferred, as it needs no root rights.
+    pub(super) fn find(package: &Package, paths: &Paths) -> Result<Self> {
+        if machine_has(package, package.server()) {
+            return Ok(Self::Machine { folder: machine_folder(package, paths) });
         }
-        let root = root_dir(product, paths);
+        let root = root_dir(package, paths);
         if !root.exists() {
-            bail!("{} is not installed", product.title);
+            bail!("{} is not installed", package.title);
         }
-        ensure_root_rights(product)?;
+        ensure_root_rights(package)?;
         Ok(Self::Root { root })
     }
 
-    /// The home that has the server's client. A server that was given from outside leaves only the machine's.
-    pub(super) fn of_client(server: Server, paths: &Paths) -> Option<Self> {
-        let product = server.product();
-        let root = root_dir(product, paths);
-        if root_has(&root, &[product.client]) && rustix::process::geteuid().is_root() {
+    /// Returns the home that has a program, such as the server's client.
+    ///
+    /// A server that was given from outside leaves only the machine's.
+    pub(super) fn with_program(package: &Package, program: &str, paths: &Paths) -> Option<Self> {
+        let root = root_dir(package, paths);
+        if root_has(&root, &[program]) && rustix::process::geteuid().is_root() {
             return Some(Self::Root { root });
         }
-        machine_has(server, product.client).then(|| Self::Machine { folder: machine_folder(product, paths) })
+        machine_has(package, program).then(|| Self::Machine { folder: machine_folder(package, paths) })
     }
 
-    /// A command that runs one of the programs.
+    /// Returns a command that runs one of the programs.
     pub(super) fn program(&self, name: &str) -> Command {
         match self {
             Self::Machine { .. } => Command::new(install::find_program(name).unwrap_or_else(|| name.into())),
@@ -79,7 +91,7 @@ impl Home {
         }
     }
 
-    /// The folder that the programs see as `/`, if it is another than everybody's.
+    /// Returns the folder that the programs see as `/`, if it is not the machine's.
     pub(super) fn root(&self) -> Option<&Path> {
         match self {
             Self::Machine { .. } => None,
@@ -87,7 +99,7 @@ impl Home {
         }
     }
 
-    /// A file's path as the server sees it.
+    /// Returns a file's path as the server sees it.
     pub(super) fn inside(&self, file: &str) -> PathBuf {
         match self {
             Self::Machine { folder } => folder.join(file),
@@ -95,7 +107,7 @@ impl Home {
         }
     }
 
-    /// The same file's path as everybody else sees it.
+    /// Returns a file's path as other programs see it.
     pub(super) fn outside(&self, file: &str) -> PathBuf {
         match self {
             Self::Machine { folder } => folder.join(file),
@@ -104,25 +116,30 @@ impl Home {
     }
 }
 
-/// Every home that may hold data, whether it can be used now or not.
-pub(super) fn all(server: Server, paths: &Paths) -> [Home; 2] {
-    let product = server.product();
-    [Home::Machine { folder: machine_folder(product, paths) }, Home::Root { root: root_dir(product, paths) }]
+impl Package {
+    fn server(&self) -> &'static str {
+        self.programs.first().copied().unwrap_or(self.name)
+    }
 }
 
-fn root_dir(product: &Product, paths: &Paths) -> PathBuf {
-    paths.stack().join(format!("{}-root", product.name))
+/// Returns every home that may hold data, whether it can be used now or not.
+pub(super) fn all(package: &Package, paths: &Paths) -> [Home; 2] {
+    [Home::Machine { folder: machine_folder(package, paths) }, Home::Root { root: root_dir(package, paths) }]
 }
 
-fn machine_folder(product: &Product, paths: &Paths) -> PathBuf {
-    paths.stack().join(product.name)
+fn root_dir(package: &Package, paths: &Paths) -> PathBuf {
+    paths.stack().join(format!("{}-root", package.name))
 }
 
-/// Whether the machine has the program, and not the other product's of the same name.
-fn machine_has(server: Server, program: &str) -> bool {
+fn machine_folder(package: &Package, paths: &Paths) -> PathBuf {
+    paths.stack().join(package.name)
+}
+
+/// Returns whether the machine has the program, and not the other product's of the same name.
+fn machine_has(package: &Package, program: &str) -> bool {
     let version = || Command::new(install::find_program(program)?).arg("--version").output().ok();
     version().is_some_and(|output| {
-        output.status.success() && server.is_meant_by(&String::from_utf8_lossy(&output.stdout))
+        output.status.success() && (package.is_meant_by)(&String::from_utf8_lossy(&output.stdout))
     })
 }
 
@@ -130,29 +147,29 @@ fn root_has(root: &Path, programs: &[&str]) -> bool {
     programs.iter().all(|program| program_in(root, program).is_some())
 }
 
-/// A program's path from the root.
+/// Returns a program's path from the root.
 fn program_in(root: &Path, name: &str) -> Option<PathBuf> {
     ROOT_PROGRAMS.iter().map(|folder| Path::new(folder).join(name)).find(|path| root.join(path).exists())
 }
 
-fn ensure_root_rights(product: &Product) -> Result<()> {
+fn ensure_root_rights(package: &Package) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!(
             "{} is not installed; in a Debian root of its own it runs only for root: \
              run `cargo xtask stack up` as root\n{}",
-            product.title,
-            alternatives(product)
+            package.title,
+            package.alternatives
         );
     }
     Ok(())
 }
 
 /// Puts a server into a Debian root: distributions that lack it still have `debootstrap`.
-fn build_root(product: &Product, paths: &Paths, steps: &Steps) -> Result<()> {
-    let debootstrap = find_debootstrap(product, paths, steps)?;
-    ensure_root_rights(product)?;
-    steps.say(product.name, &format!("installs {} into a Debian root of its own", product.title));
-    let root = root_dir(product, paths);
+fn build_root(package: &Package, paths: &Paths, steps: &Steps) -> Result<()> {
+    let debootstrap = find_debootstrap(package, paths, steps)?;
+    ensure_root_rights(package)?;
+    steps.say(package.name, &format!("installs {} into a Debian root of its own", package.title));
+    let root = root_dir(package, paths);
     // Under another name until it is whole, so that an interrupted installation is done again.
     let partial = root.with_extension("partial");
     unmount_below(&partial)?;
@@ -160,10 +177,10 @@ fn build_root(product: &Product, paths: &Paths, steps: &Steps) -> Result<()> {
     install::run(
         Command::new(debootstrap)
             .arg("--variant=minbase")
-            .arg(format!("--include={}", product.packages))
-            .arg(product.suite)
+            .arg(format!("--include={}", package.packages))
+            .arg(package.suite)
             .arg(&partial),
-        &paths.log(&format!("{}-install", product.name)),
+        &paths.log(&format!("{}-install", package.name)),
     )?;
     unmount_below(&partial)?;
     install::empty_dir(&partial.join("var/cache/apt/archives"))?;
@@ -171,11 +188,11 @@ fn build_root(product: &Product, paths: &Paths, steps: &Steps) -> Result<()> {
     keep_databases(&root, &partial)?;
     install::remove_dir(&root)?;
     fs::rename(&partial, &root).with_context(|| format!("cannot create {}", root.display()))?;
-    steps.say(product.name, "installed");
+    steps.say(package.name, "installed");
     Ok(())
 }
 
-/// A root that lacks a program that is needed by now is made anew; its databases move.
+/// Moves the databases of a root that lacks a program to the new root that replaces it.
 fn keep_databases(old: &Path, new: &Path) -> Result<()> {
     let [old, new] = [old, new].map(|root| Home::Root { root: root.to_owned() }.outside(""));
     if old.exists() {
@@ -184,22 +201,20 @@ fn keep_databases(old: &Path, new: &Path) -> Result<()> {
     Ok(())
 }
 
-fn find_debootstrap(product: &Product, paths: &Paths, steps: &Steps) -> Result<PathBuf> {
+fn find_debootstrap(package: &Package, paths: &Paths, steps: &Steps) -> Result<PathBuf> {
     const PROGRAM: &str = "debootstrap";
     if install::find_program(PROGRAM).is_none() {
-        apt::install(paths, steps, product.name, &[PROGRAM])?;
+        apt::install(paths, steps, package.name, &[PROGRAM])?;
     }
     install::find_program(PROGRAM).with_context(|| {
         format!(
             "{} is not installed, and neither is {PROGRAM} to fetch it: sudo apt-get install {PROGRAM}\n{}",
-            product.title,
-            alternatives(product)
+            package.title, package.alternatives
         )
     })
 }
 
-/// An interrupted debootstrap leaves the machine's `/proc` and `/sys` mounted; removing the folder would
-/// reach into them.
+/// Unmounts what an interrupted debootstrap has left mounted, `/proc` and `/sys`. Otherwise removing the folder reaches into them.
 fn unmount_below(dir: &Path) -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mounts").context("cannot read the list of mounts")?;
     // The list is in the order of mounting; the last comes off first.
@@ -216,21 +231,16 @@ fn unmount_below(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn alternatives(product: &Product) -> String {
-    let Product { name, server, url_variable, .. } = product;
-    format!(
-        "or install {server} so that it is on the path\n\
-         or name a server of yours: {url_variable}=mysql://USER:PASSWORD@HOST:PORT\n\
-         or use Docker: docker compose up --wait {name} (compose.yaml says what to set)"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn mysql() -> Package {
+        super::super::database::Server::MySql.package()
+    }
+
     #[test]
-    fn databases_move_to_a_new_root() {
+    fn databases_of_an_old_root_move_to_the_new_one() {
         let dir = tempfile::tempdir().unwrap();
         let [old, new] = ["old", "new"].map(|name| dir.path().join(name));
         fs::create_dir_all(old.join("srv/downpipe/data")).unwrap();
@@ -241,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_is_whole_with_all_its_programs() {
+    fn root_without_a_program_is_incomplete() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("usr/bin")).unwrap();
         assert!(!root_has(root.path(), &["mysql"]));
@@ -250,10 +260,10 @@ mod tests {
     }
 
     #[test]
-    fn a_root_has_two_names_for_a_file() {
-        let [machine, root] = all(Server::MySql, &Paths::under(Path::new("/w")));
-        assert_eq!(machine.inside(DATA), machine.outside(DATA));
-        assert_eq!(root.inside(DATA), Path::new("/srv/downpipe/data"));
-        assert_eq!(root.outside(DATA), Path::new("/w/target/stack/mysql-root/srv/downpipe/data"));
+    fn file_in_a_root_has_a_path_inside_and_outside() {
+        let [machine, root] = all(&mysql(), &Paths::under(Path::new("/w")));
+        assert_eq!(machine.inside("data"), machine.outside("data"));
+        assert_eq!(root.inside("data"), Path::new("/srv/downpipe/data"));
+        assert_eq!(root.outside("data"), Path::new("/w/target/stack/mysql-root/srv/downpipe/data"));
     }
 }
