@@ -1,29 +1,28 @@
-//! `cargo xtask lint`: everything that can be said about the code without running it.
+//! `cargo xtask lint`: every static check.
 
+pub mod documents;
+mod features;
+mod imports;
 mod tools;
 
-use std::{
-    ffi::OsStr,
-    fmt,
-    path::Path,
-    process::{Command, Stdio},
-    time::Instant,
-};
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use self::documents::{Documents, Grammar};
 use self::tools::{CARGO_DENY, CARGO_MACHETE};
-use crate::{
-    cargo,
-    stack::{self, Paths},
-    workspace,
-};
+use crate::stack::{self, Paths};
+use crate::{cargo, workspace};
 
 /// How a check ended.
 enum Verdict {
     Passed,
     Failed,
-    /// Not done, and why: nobody should take it for passed.
+    /// Not done, and why. The summary shows it, so that it is not taken for passed.
     Skipped(String),
 }
 
@@ -39,8 +38,10 @@ impl fmt::Display for Verdict {
 
 type Check = (&'static str, fn() -> Result<Verdict>);
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 10] = [
     ("format", format),
+    ("imports", imports),
+    ("features", features),
     ("clippy", clippy),
     ("rustdoc", rustdoc),
     ("unused dependencies", unused_dependencies),
@@ -50,14 +51,12 @@ const CHECKS: [Check; 8] = [
     ("compose file", compose_file),
 ];
 
-/// Runs every check, also after one has failed, and returns whether none failed.
-pub fn run() -> Result<bool> {
-    let mut verdicts = Vec::new();
+/// Runs every check, also after one has failed, and returns whether none failed. `commands` are those of `cargo xtask`, which the
+/// documents name.
+pub fn run(commands: &clap::Command) -> Result<bool> {
+    let mut verdicts = vec![timed("documents", || documents(commands))?];
     for (name, check) in CHECKS {
-        let started = Instant::now();
-        println!("── {name}");
-        let verdict = check().with_context(|| name.to_owned())?;
-        verdicts.push((name, verdict, started.elapsed().as_secs_f32()));
+        verdicts.push(timed(name, check)?);
     }
     println!("── in short");
     for (name, verdict, seconds) in &verdicts {
@@ -66,8 +65,49 @@ pub fn run() -> Result<bool> {
     Ok(!verdicts.iter().any(|(_, verdict, _)| matches!(verdict, Verdict::Failed)))
 }
 
+/// Runs one check. Returns its name, its verdict and its seconds.
+fn timed(
+    name: &'static str,
+    check: impl FnOnce() -> Result<Verdict>,
+) -> Result<(&'static str, Verdict, f32)> {
+    let started = Instant::now();
+    println!("── {name}");
+    let verdict = check().with_context(|| name.to_owned())?;
+    Ok((name, verdict, started.elapsed().as_secs_f32()))
+}
+
+/// Holds links, paths and commands in the documents against the repository.
+fn documents(commands: &clap::Command) -> Result<Verdict> {
+    let documents = Documents::read(workspace::root())?;
+    let grammar = Grammar::of_clap(commands);
+    let mut faults = documents.broken();
+    faults.extend(documents.wrong_commands("cargo xtask", &grammar));
+    for fault in &faults {
+        println!("{fault}");
+    }
+    Ok(if faults.is_empty() { Verdict::Passed } else { Verdict::Failed })
+}
+
 fn format() -> Result<Verdict> {
     check(cargo::command().args(["fmt", "--all", "--check"]))
+}
+
+/// Checks imports inside each crate; cargo-deny checks those between crates.
+fn imports() -> Result<Verdict> {
+    let violations = imports::violations(&workspace::path("crates"))?;
+    for violation in &violations {
+        println!("{violation}");
+    }
+    Ok(if violations.is_empty() { Verdict::Passed } else { Verdict::Failed })
+}
+
+/// Checks that libraries have the same features in every build, and so are compiled once.
+fn features() -> Result<Verdict> {
+    let differences = features::differences()?;
+    for difference in &differences {
+        println!("{difference}");
+    }
+    Ok(if differences.is_empty() { Verdict::Passed } else { Verdict::Failed })
 }
 
 fn clippy() -> Result<Verdict> {
@@ -82,7 +122,7 @@ fn clippy() -> Result<Verdict> {
     ]))
 }
 
-/// With the private items: most of the documentation here is for those who work on the code.
+/// Checks the documentation of private items, too: most of it is for contributors.
 fn rustdoc() -> Result<Verdict> {
     let mut command = cargo::command();
     command.args([
@@ -100,12 +140,12 @@ fn unused_dependencies() -> Result<Verdict> {
     check(command(&CARGO_MACHETE.installed()?).args(["--skip-target-dir", "."]))
 }
 
-/// What `deny.toml` says that needs nothing from outside.
+/// Checks the parts of `deny.toml` that need no network.
 fn dependencies() -> Result<Verdict> {
     check(command(&CARGO_DENY.installed()?).args(["check", "bans", "licenses", "sources"]))
 }
 
-/// Known vulnerabilities are published on the network, which a machine may not reach.
+/// Checks for known vulnerabilities, if the network can be reached.
 fn advisories() -> Result<Verdict> {
     let deny = CARGO_DENY.installed()?;
     let fetched = command(&deny).args(["fetch", "db"]).stderr(Stdio::null()).status();
@@ -116,8 +156,8 @@ fn advisories() -> Result<Verdict> {
 }
 
 fn templates() -> Result<Verdict> {
-    let bin = stack::install_tools(&Paths::of_workspace())?;
-    check(command(&bin.join("cfn-lint")).arg("infra/*.yaml"))
+    let cfn_lint = stack::install_cfn_lint(&Paths::of_workspace())?;
+    check(command(&cfn_lint).arg("infra/*.yaml"))
 }
 
 fn compose_file() -> Result<Verdict> {
@@ -139,7 +179,7 @@ fn command(program: &Path) -> Command {
     command
 }
 
-/// Shows the command and runs it; what it has to say goes to the terminal.
+/// Prints the command and runs it, with its output on the terminal.
 fn check(command: &mut Command) -> Result<Verdict> {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let words = [program].into_iter().chain(command.get_args()).map(OsStr::to_string_lossy);

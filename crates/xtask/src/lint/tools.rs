@@ -16,7 +16,7 @@ pub(super) const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2"
 pub(super) const CARGO_MACHETE: Tool = Tool { name: "cargo-machete", version: "0.9.2" };
 
 impl Tool {
-    /// Where the program is; installs it when it is missing or has another version.
+    /// Returns where the program is; installs it when it is missing or has another version.
     pub(super) fn installed(&self) -> Result<PathBuf> {
         let root = cargo::target_dir()?.join("tools");
         let program = root.join("bin").join(self.name);
