@@ -1,14 +1,14 @@
--- The tables that are measured. The same on every machine: whatever looks like chance is a checksum of the row's number.
--- `@orders` is the number of rows of `orders`; the others have fewer, wider rows and come to about as many bytes.
+-- Creates the measured tables. They are equal on every machine: apparent randomness is a checksum of the row's number.
+-- `@orders` is the number of rows of `orders`. The others have fewer, wider rows and about as many bytes.
 
 SET NAMES utf8mb4;
 SET SESSION cte_max_recursion_depth = 1000;
 
--- A thousand numbers; with each other they give a million, and without a temporary table of millions.
+-- A thousand numbers. Joined with themselves they give a million, without a temporary table of millions.
 CREATE TABLE thousand (n INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE = InnoDB;
 INSERT INTO thousand WITH RECURSIVE t (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM t WHERE n < 999) SELECT n FROM t;
 
--- What an export of orders looks like: ids, an enum, decimals, datetimes, JSON, and Japanese text with quotes and line breaks.
+-- A typical export of orders: ids, an enum, decimals, datetimes, JSON, and Japanese text with quotes and line breaks.
 CREATE TABLE orders (
     id             BIGINT UNSIGNED NOT NULL PRIMARY KEY,
     order_number   CHAR(14) CHARACTER SET ascii NOT NULL,
@@ -56,7 +56,7 @@ SELECT id,
        JSON_OBJECT('channel', ELT(1 + x % 3, 'web', 'app', 'shop'), 'gift', y % 2 = 0)
 FROM drawn;
 
--- Nothing but text: most of it plain, some of it to be quoted.
+-- Only text: most of it plain, some of it quoted.
 CREATE TABLE texts (
     id INT UNSIGNED NOT NULL PRIMARY KEY,
     a VARCHAR(200) NOT NULL, b VARCHAR(200) NOT NULL, c VARCHAR(200) NOT NULL, d VARCHAR(200) NOT NULL,
@@ -69,7 +69,7 @@ SELECT id, order_number, customer_name, CONCAT('customer', customer_id, '@exampl
        CONCAT_WS(' ', status, quantity, 'pieces at', unit_price), note, CONCAT(LEFT(SHA2(id, 256), 40), status)
 FROM orders WHERE id <= @orders * 2 / 3;
 
--- Nothing but numbers and times.
+-- Only numbers and times.
 CREATE TABLE numbers (
     id BIGINT UNSIGNED NOT NULL PRIMARY KEY,
     a INT NOT NULL, b BIGINT NOT NULL, c SMALLINT UNSIGNED NOT NULL, d TINYINT NOT NULL, e DECIMAL(12, 2) NOT NULL,
@@ -82,7 +82,7 @@ SELECT id, CAST(CRC32(id) AS SIGNED) - 2147483648, id * 1000003 - 77, customer_i
        updated_at + INTERVAL customer_id MICROSECOND, SEC_TO_TIME(customer_id)
 FROM orders;
 
--- A wide one: two hundred columns, as reports have them.
+-- A wide table of two hundred columns, as for reports.
 CREATE TABLE wide (
     id INT UNSIGNED NOT NULL PRIMARY KEY,
 {wide_columns}

@@ -1,6 +1,7 @@
-//! How fast the inner loops are: every kind of value and every profile, format and compression.
+//! Measures the inner loops: every kind of value, profile, format and compression.
 //!
-//! `cargo bench --manifest-path bench/Cargo.toml --bench inner_loops -- csv-date` for some of them.
+//! `cargo bench --manifest-path bench/Cargo.toml --bench inner_loops -- csv-date` measures some of
+//! them.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use downpipe_bench::cases::{Case, NAMES};

@@ -1,4 +1,4 @@
-"""The way that Downpipe replaces: SQLAlchemy and PyMySQL, Python's csv, and boto3 for S3.
+"""Exports without Downpipe: SQLAlchemy and PyMySQL, Python's csv, and boto3 for S3.
 
 article.py WAY HOST:PORT USER DATABASE SQL TARGET, where WAY is `naive` (all rows, then all of the file, in memory) or
 `streamed` (a server-side cursor), and TARGET a file or s3://BUCKET/KEY.
@@ -11,12 +11,12 @@ import sys
 import boto3
 import sqlalchemy
 
-# Rows that are made into text at once, when streaming.
+# The number of rows that are converted at once, when streaming.
 CHUNK = 1000
 
 
 def lines(result):
-    """The result as CSV, some rows at a time."""
+    """Yields the result as CSV, some rows at a time."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(result.keys())
@@ -29,7 +29,7 @@ def lines(result):
 
 
 class Stream(io.RawIOBase):
-    """Chunks of bytes as a file, which is what boto3 uploads."""
+    """Presents chunks of bytes as a file, which boto3 can upload."""
 
     def __init__(self, chunks):
         self.chunks = chunks

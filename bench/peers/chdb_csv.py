@@ -1,4 +1,4 @@
-"""chDB, ClickHouse in a process: chdb_csv.py HOST:PORT USER DATABASE TABLE FILE."""
+"""Exports with chDB, ClickHouse in a process: chdb_csv.py HOST:PORT USER DATABASE TABLE FILE."""
 
 import sys
 

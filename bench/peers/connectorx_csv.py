@@ -1,4 +1,4 @@
-"""ConnectorX into Arrow, pyarrow into CSV: connectorx_csv.py HOST:PORT USER DATABASE SQL FILE."""
+"""Exports with ConnectorX into Arrow, and with pyarrow into CSV: connectorx_csv.py HOST:PORT USER DATABASE SQL FILE."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""DuckDB and its extension for MySQL: duckdb_csv.py HOST:PORT USER DATABASE TABLE FILE."""
+"""Exports with DuckDB and its extension for MySQL: duckdb_csv.py HOST:PORT USER DATABASE TABLE FILE."""
 
 import pathlib
 import sys

@@ -1,4 +1,4 @@
-"""pandas, into a workbook or a Parquet file: pandas_file.py HOST:PORT USER DATABASE SQL FILE, by the file's name."""
+"""Exports with pandas into a workbook or Parquet, by the file's name: pandas_file.py HOST:PORT USER DATABASE SQL FILE."""
 
 import sys
 

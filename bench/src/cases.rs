@@ -1,15 +1,14 @@
-//! The inner loops of an export, each a case with a name: timed by `cargo bench`, counted in instructions by `encode`.
+//! Defines the inner loops of an export as named cases: `cargo bench` measures their time, `encode`
+//! runs them for a count of instructions.
 //!
-//! A case of one kind of value is a row of eight such columns, so that the row itself weighs little.
+//! A case of one kind of value has rows of eight such columns, so that the row's own cost is small.
 
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use downpipe_core::testing::{OwnedCell, order_columns, order_row};
-use downpipe_format::{
-    Column, ColumnKind, Compression, Date, Format, Layout, Packer, Profile, RowEncoder, Style, Time,
-};
+use downpipe_format::{Column, ColumnKind, Compression, Date, Format, Layout, Packer, Profile, RowEncoder, Style, Time};
 use sha2::{Digest as _, Sha256};
 
-/// Every case.
+/// The names of all cases.
 pub const NAMES: [&str; 33] = [
     "csv-null",
     "csv-integer-small",
@@ -46,16 +45,17 @@ pub const NAMES: [&str; 33] = [
     "jsonl-double",
 ];
 
-/// Rows that are made beforehand, and gone through again and again.
+/// The number of prepared rows, which a case repeats.
 const PREPARED: u32 = 1000;
 
-/// Rows of the bytes that are packed and hashed: more than any compressor looks back on, or it would find them again.
+/// The number of rows of the bytes that are packed and hashed: more than any compressor's window,
+/// which would otherwise find them again.
 const PACKED: u32 = 5 * PREPARED;
 
-/// As the core cuts them.
+/// The size of parts in the core.
 const PART_BYTES: usize = 8 << 20;
 
-/// Something to be done for row after row.
+/// A named unit of work per row.
 pub struct Case(Work);
 
 enum Work {
@@ -64,14 +64,14 @@ enum Work {
         columns: Vec<Column>,
         rows: Vec<Vec<OwnedCell>>,
     },
-    /// The plain CSV of orders, compressed.
+    /// Compresses the plain CSV of orders.
     Pack(Compression, Vec<u8>),
     Sha256(Vec<u8>),
     Crc64Nvme(Vec<u8>),
 }
 
 impl Case {
-    /// The case of this name, with what it needs made ready.
+    /// Prepares the case of this name.
     pub fn named(name: &str) -> Option<Self> {
         let integer = |zerofill| ColumnKind::Integer { bits: 64, unsigned: zerofill > 0, zerofill };
         let text = |texts: &'static [&'static str]| move |n: u32| texts[n as usize % texts.len()].into();
@@ -80,7 +80,7 @@ impl Case {
             "csv-integer-small" => csv(integer(0), |n| OwnedCell::Int(i64::from(n % 1000) - 100)),
             "csv-integer-large" => csv(integer(0), |n| OwnedCell::Int(i64::MAX - i64::from(n))),
             "csv-zerofill" => csv(integer(10), |n| OwnedCell::UInt(u64::from(n % 100_000))),
-            "csv-decimal" => csv(ColumnKind::Decimal { precision: 12 }, |n| {
+            "csv-decimal" => csv(ColumnKind::Decimal { width: 12 }, |n| {
                 OwnedCell::Decimal(format!("{}.{:02}", n % 100_000, n % 100))
             }),
             "csv-float" => csv(ColumnKind::Float, |n| OwnedCell::Float((n % 1_000_000) as f32 / 7.0)),
@@ -104,7 +104,7 @@ impl Case {
             "orders-tsv" => orders(Profile::PLAIN, Format::Tsv),
             "orders-jsonl" => orders(Profile::PLAIN, Format::Jsonl),
             "orders-xlsx" => orders(Profile::PLAIN, Format::Xlsx),
-            // Of no row twice: a dictionary would know it by then.
+            // No row repeats, because a dictionary would contain it.
             "orders-parquet" => orders_of(20 * PREPARED, Profile::PLAIN, Format::Parquet),
             "pack-none" => Self(Work::Pack(Compression::None, orders_csv())),
             "pack-gzip" => Self(Work::Pack(Compression::Gzip, orders_csv())),
@@ -116,8 +116,8 @@ impl Case {
         })
     }
 
-    /// Does it for so many rows, or thousands of them where rows are bytes already. Gives the bytes that an encoder wrote, or that
-    /// were packed or hashed.
+    /// Runs the case for so many rows, in units of [`PACKED`] where rows are bytes already. Returns
+    /// the number of bytes that were written, packed or hashed.
     pub fn run(&self, rows: u32) -> u64 {
         match &self.0 {
             Work::Encode { style, columns, rows: prepared } => {
@@ -179,10 +179,10 @@ fn csv(kind: ColumnKind, cell: impl Fn(u32) -> OwnedCell) -> Case {
     eight(Format::Csv, kind, cell)
 }
 
-/// Rows of eight values of one kind.
+/// Prepares rows of eight values of one kind.
 fn eight(format: Format, kind: ColumnKind, cell: impl Fn(u32) -> OwnedCell) -> Case {
     let columns = (1..=8).map(|at| Column { name: format!("c{at}"), kind }).collect();
-    // Knuth's multiplicative hash: neighbours have nothing in common.
+    // Knuth's multiplicative hash makes neighbours unrelated.
     let drawn = |row: u32, at: u32| (row * 8 + at).wrapping_mul(2_654_435_761);
     let rows = (0..PREPARED).map(|row| (0..8).map(|at| cell(drawn(row, at))).collect()).collect();
     Case(Work::Encode { style: style(Profile::PLAIN, format), columns, rows })
@@ -205,7 +205,7 @@ fn started(style: &Style, columns: &[Column]) -> RowEncoder {
     RowEncoder::start(style.clone(), &Layout::default(), columns).expect("these columns fit every format")
 }
 
-/// Writes a whole file and throws it away, a part at a time as an export does.
+/// Writes a whole file and drops it, a part at a time as an export does.
 fn encode<'a>(encoder: &mut RowEncoder, rows: impl Iterator<Item = &'a Vec<OwnedCell>>) -> u64 {
     let mut bytes = 0;
     for row in rows {
@@ -227,7 +227,7 @@ fn take_all(encoder: &mut RowEncoder) -> u64 {
     bytes
 }
 
-/// Orders as plain CSV.
+/// Returns orders as plain CSV.
 fn orders_csv() -> Vec<u8> {
     let mut encoder = started(&style(Profile::PLAIN, Format::Csv), &order_columns());
     for row in (1..=PACKED).map(order_row) {
@@ -256,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_a_case() {
+    fn case_of_every_name_exists_and_grows_with_rows() {
         for name in NAMES {
             let case = Case::named(name).unwrap_or_else(|| panic!("{name}"));
             assert!(case.run(2 * PACKED) > case.run(PACKED), "{name}");

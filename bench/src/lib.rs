@@ -1,3 +1,3 @@
-//! What the programs of this folder have in common.
+//! Holds what the benchmark programs share.
 
 pub mod cases;

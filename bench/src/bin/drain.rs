@@ -1,7 +1,9 @@
-//! `drain HOST:PORT USER DATABASE SQL`: the floor. Reads a query's result in MySQL's text protocol and throws it away.
+//! `drain HOST:PORT USER DATABASE SQL`: reads a query's result in MySQL's text protocol and drops
+//! it. Its time is the floor.
 //!
-//! Nothing that takes the rows over one connection is faster than this, unless it makes the server send something else. The
-//! account has no password, so that logging in takes no more than a packet; the connection is not encrypted.
+//! No program that reads the rows over one connection is faster, unless it makes the server send
+//! something else. The account has no password, so that the login takes one packet. The connection
+//! is not encrypted.
 
 use std::env;
 use std::io::{Read, Write};
@@ -10,17 +12,18 @@ use std::net::TcpStream;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
-/// What is read at once.
+/// The number of bytes of one read.
 const BUFFER: usize = 64 * 1024;
 
-/// `CLIENT_LONG_PASSWORD`, `CLIENT_CONNECT_WITH_DB`, `CLIENT_PROTOCOL_41`, `CLIENT_TRANSACTIONS`, `CLIENT_SECURE_CONNECTION`
-/// and `CLIENT_PLUGIN_AUTH`. Without `CLIENT_DEPRECATE_EOF` a packet of five bytes ends columns and rows.
+/// `CLIENT_LONG_PASSWORD`, `CLIENT_CONNECT_WITH_DB`, `CLIENT_PROTOCOL_41`, `CLIENT_TRANSACTIONS`,
+/// `CLIENT_SECURE_CONNECTION` and `CLIENT_PLUGIN_AUTH`. Without `CLIENT_DEPRECATE_EOF` a packet of
+/// five bytes ends columns and rows.
 const CAPABILITIES: u32 = 0x0000_0001 | 0x0000_0008 | 0x0000_0200 | 0x0000_2000 | 0x0000_8000 | 0x0008_0000;
 
 /// `utf8mb4_0900_ai_ci`.
 const COLLATION: u8 = 255;
 
-/// A longer payload goes on in the next packet.
+/// The longest payload of a packet. A longer one continues in the next packet.
 const LONGEST_PAYLOAD: usize = 0xff_ffff;
 
 const OK: u8 = 0x00;
@@ -31,7 +34,7 @@ const QUERY: u8 = 0x03;
 fn main() -> Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     let [address, user, database, sql] = &args[..] else { bail!("usage: drain HOST:PORT USER DATABASE SQL") };
-    let stream = TcpStream::connect(address).with_context(|| format!("nobody answers at {address}"))?;
+    let stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
     stream.set_nodelay(true)?;
     let mut connection = Connection { stream, buffer: vec![0; BUFFER], at: 0, end: 0, bytes: 0 };
     connection.log_in(user, database)?;
@@ -45,7 +48,7 @@ struct Connection {
     buffer: Vec<u8>,
     at: usize,
     end: usize,
-    /// All that has come so far.
+    /// The number of bytes read so far.
     bytes: u64,
 }
 
@@ -61,7 +64,7 @@ impl Connection {
         answer.extend(u32::MAX.to_le_bytes());
         answer.push(COLLATION);
         answer.extend([0; 23]);
-        // A proof of zero bytes is how one logs in without a password.
+        // An empty proof logs in without a password.
         for text in [user, "", database, "caching_sha2_password"] {
             answer.extend(text.as_bytes());
             answer.push(0);
@@ -85,7 +88,7 @@ impl Connection {
         Ok(rows)
     }
 
-    /// Throws a row away, or a column's description. Says no when it was the end.
+    /// Skips a row or a column's description. Returns false at the end.
     fn skip_packet(&mut self) -> Result<bool> {
         let length = self.length()?;
         let first = self.byte()?;
@@ -146,7 +149,7 @@ impl Connection {
     }
 }
 
-/// What an error packet says: behind its mark, a number, and a state of six bytes.
+/// Returns an error packet's message, which follows its mark, a number and a state of six bytes.
 fn message(packet: &[u8]) -> String {
     String::from_utf8_lossy(packet.get(9..).unwrap_or_default()).into_owned()
 }

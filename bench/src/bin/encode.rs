@@ -1,5 +1,5 @@
-//! `encode CASE ROWS`: does one of the inner loops for so many rows and says how many bytes that made. Without arguments it
-//! names the cases. For who counts its instructions.
+//! `encode CASE ROWS`: runs one of the inner loops for so many rows and prints the number of bytes.
+//! Without arguments it lists the cases. A profiler counts its instructions.
 
 use std::env;
 

@@ -1,7 +1,8 @@
-//! `measure FILE PROGRAM [ARGUMENT]…`: runs a program to its end and writes what it took into a file, as JSON.
+//! `measure FILE PROGRAM [ARGUMENT]…`: runs a program to its end, and writes its resource usage
+//! into a file, as JSON.
 //!
-//! A process of its own for every program, because the system tells the peak of memory only for all children of a process
-//! together. It is small, so what a child inherits from it at its start is less than any program needs.
+//! The system reports peak memory only for all children of a process together, so each program gets
+//! its own `measure` process. It is small: a child inherits less from it than any program needs.
 
 use std::env;
 use std::fs;

@@ -1,6 +1,8 @@
-//! `records FILE`: counts a CSV file's records, its header not counted, so that nobody is fast by leaving rows out.
+//! `records FILE`: counts a CSV file's records without the header, to check that a measured program
+//! wrote all rows.
 //!
-//! A line break between quotes does not end a record. A quote within quotes is written twice, so counting all of them does.
+//! A line break between quotes does not end a record. A quote within quotes is doubled, so counting
+//! all quotes is correct.
 
 use std::env;
 use std::fs::File;

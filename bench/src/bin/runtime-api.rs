@@ -1,8 +1,10 @@
-//! `runtime-api EVENTS PROGRAM [ARGUMENT]…`: Lambda's Runtime API on 127.0.0.1, for one execution environment.
+//! `runtime-api EVENTS PROGRAM [ARGUMENT]…`: imitates Lambda's Runtime API on 127.0.0.1, for one
+//! execution environment.
 //!
-//! Starts the program as Lambda starts a `bootstrap`, hands it the events of a file (a JSON list) one after the other, and
-//! ends it when it asks for one more. What that took goes to standard output, as JSON; what the program says, to standard
-//! error. <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
+//! Starts the program as Lambda starts a `bootstrap`, hands it the events of a file (a JSON list)
+//! one after the other, and ends it when it asks for one more. The measurements go to standard
+//! output as JSON, the program's output to standard error.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
 use std::collections::VecDeque;
 use std::env;
@@ -26,30 +28,31 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::oneshot;
 
-/// The longest that Lambda lets a function run.
+/// The longest timeout of a Lambda function.
 const TIMEOUT: Duration = Duration::from_secs(900);
 
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:downpipe";
 
-/// The program, and how far it is with its events.
+/// The program and its progress through the events.
 struct Environment {
     pid: Pid,
     started: Instant,
-    /// When it asked for an event first.
+    /// The time of the program's first request for an event.
     ready: Option<Moment>,
     events: VecDeque<Value>,
-    /// When the event under way was handed out.
+    /// The time when the current event was handed out.
     handed_out: Option<Moment>,
     invocations: Vec<Value>,
-    /// Told when there is no event left.
+    /// Signals that no event is left.
     over: Option<oneshot::Sender<()>>,
 }
 
-/// How long the program has been there, and the CPU time it has taken.
+/// The program's running time and its CPU time, and the time of day.
 #[derive(Clone, Copy)]
 struct Moment {
     wall: Duration,
     cpu: Duration,
+    since_1970: Duration,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -83,13 +86,13 @@ async fn main() -> Result<()> {
         () = tokio::time::sleep(TIMEOUT) => Err(anyhow!("the events took longer than Lambda allows")),
     };
     let report = served.and_then(|()| lock(&environment).report());
-    // Also one that has ended already is to be waited for.
+    // A process that has already ended must also be waited for.
     child.kill().await?;
     println!("{}", report?);
     Ok(())
 }
 
-/// Answers for as long as it is polled.
+/// Serves requests for as long as it is polled.
 async fn serve(listener: &TcpListener, environment: &Arc<Mutex<Environment>>) -> Result<()> {
     loop {
         let (connection, _) = listener.accept().await?;
@@ -99,13 +102,13 @@ async fn serve(listener: &TcpListener, environment: &Arc<Mutex<Environment>>) ->
             let environment = Arc::clone(&environment);
             async move {
                 let path = request.uri().path().to_owned();
-                // Read before the body, which is no work of the program's any more.
+                // Taken before the body is read, which is not the program's work.
                 let moment = lock(&environment).moment();
                 let body = request.into_body().collect().await?.to_bytes();
                 let answer = lock(&environment).answer(&path, moment?, &body)?;
                 match answer {
                     Some(answer) => anyhow::Ok(answer),
-                    // Lambda freezes an environment that has nothing to do: the request stays open.
+                    // Lambda freezes an idle environment, so the request stays open.
                     None => std::future::pending().await,
                 }
             }
@@ -148,16 +151,18 @@ impl Environment {
         self.invocations.push(json!({
             "outcome": outcome,
             "answer": String::from_utf8_lossy(body),
+            "handed_out_unix_ms": milliseconds(handed_out.since_1970),
             "wall_ms": milliseconds(moment.wall - handed_out.wall),
             "cpu_ms": milliseconds(moment.cpu - handed_out.cpu),
         }));
         Ok(())
     }
 
-    /// The clock of a process counts all of its threads, also those that have ended.
+    /// Returns the current times. A process's clock counts all its threads, ended ones included.
     fn moment(&self) -> Result<Moment> {
         let clock: ClockId = clock_getcpuclockid(self.pid).context("the program has ended")?;
-        Ok(Moment { wall: self.started.elapsed(), cpu: Duration::from(clock.now()?) })
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        Ok(Moment { wall: self.started.elapsed(), cpu: Duration::from(clock.now()?), since_1970 })
     }
 
     fn report(&self) -> Result<Value> {
@@ -181,7 +186,7 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// Nothing panics while it has the lock.
+/// Locks the environment. No code panics while it holds the lock.
 fn lock(environment: &Mutex<Environment>) -> MutexGuard<'_, Environment> {
     environment.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,8 @@
-//! S3 that keeps nothing of an object but its size, checksum and metadata: a store that costs next to nothing, so that two
-//! processors are left for who is measured. What is uploaded is received, and held against its checksums, as on S3.
+//! Implements an S3 that keeps only size, checksum and metadata of an object. It costs next to
+//! nothing, so that the measured program has two processors. It receives uploads and checks them
+//! against their checksums, as S3 does.
 //!
-//! What nobody asks of a store while they upload is not there: no reading, no listing.
+//! Operations that uploads do not need are missing: reading and listing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +30,7 @@ pub(crate) struct Discard {
     begun: AtomicU64,
 }
 
-/// What is left of bytes that were received.
+/// The size and checksum of received bytes.
 #[derive(Clone, Copy, Default)]
 struct Content {
     bytes: u64,
@@ -76,7 +77,7 @@ impl Content {
         }
     }
 
-    /// As S3 writes it.
+    /// Returns the checksum in S3's notation.
     fn checksum(self) -> String {
         BASE64_STANDARD.encode(self.crc64nvme.to_be_bytes())
     }
@@ -87,7 +88,7 @@ impl Content {
 }
 
 impl Discard {
-    /// Puts an object there, if it may be.
+    /// Stores an object, unless it must be new and is not.
     fn store(&self, bucket: &str, key: &str, object: Object, only_new: bool) -> S3Result<()> {
         let mut objects = lock(&self.objects);
         let name = name(bucket, key);
@@ -156,7 +157,7 @@ impl S3 for Discard {
         }))
     }
 
-    /// Copies a whole object; what of it a range has is not known any more.
+    /// Copies a whole object. A range cannot be copied, because the bytes are gone.
     async fn upload_part_copy(
         &self,
         request: S3Request<UploadPartCopyInput>,
@@ -210,7 +211,7 @@ impl S3 for Discard {
         Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
 
-    /// Asked after an upload was aborted: it is not there any more.
+    /// Answers that the upload does not exist. Clients ask after an abort.
     async fn list_parts(&self, _: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
         Err(s3_error!(NoSuchUpload))
     }
@@ -245,7 +246,7 @@ fn name(bucket: &str, key: &str) -> String {
     format!("{bucket}/{key}")
 }
 
-/// Nothing can panic while it has the lock.
+/// Locks a mutex. No code panics while it holds the lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
-//! `s3-server --dir DIR`: S3 on a folder. `s3-server --discard`: S3 that keeps nothing, so that an upload to it is not what
-//! is measured; the folder's costs as much processor time as our export does.
+//! `s3-server --dir DIR`: S3 on a folder. `s3-server --discard`: S3 that keeps nothing, so that the
+//! measurement excludes the store. The folder costs as much processor time as an export.
 //!
-//! Buckets are folders: `mkdir DIR/BUCKET` makes one. Paths are addresses (no host name for each bucket), and the
-//! credentials are `test` and `test`.
+//! Buckets are folders: `mkdir DIR/BUCKET` creates one. Addresses are paths, without a host name
+//! for each bucket. The credentials are `test` and `test`.
 
 mod discard;
 
@@ -28,10 +28,10 @@ use crate::discard::Discard;
 /// S3 on a folder
 #[derive(Parser)]
 struct Options {
-    /// Where buckets are: each is a folder in it
+    /// The folder with the buckets, each a folder
     #[arg(long, required_unless_present = "discard")]
     dir: Option<PathBuf>,
-    /// Instead: receive and check everything, and keep only sizes and checksums
+    /// Receive and check everything, and keep only sizes and checksums
     #[arg(long, conflicts_with = "dir")]
     discard: bool,
     /// Hold the answer to every part of an upload this long
@@ -55,11 +55,11 @@ async fn main() -> Result<()> {
     serve(listener, service.build(), Duration::from_millis(options.part_delay_ms)).await
 }
 
-/// Answers until the process ends.
+/// Serves requests until the process ends.
 async fn serve(listener: TcpListener, service: S3Service, part_delay: Duration) -> Result<()> {
     loop {
         let (connection, _) = listener.accept().await?;
-        // Otherwise an answer of two packets waits for the client to confirm the first.
+        // Without it, an answer of two packets waits until the client confirms the first.
         connection.set_nodelay(true)?;
         let service = service.clone();
         let answer = service_fn(move |request: Request<Incoming>| {

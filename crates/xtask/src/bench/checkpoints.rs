@@ -1,7 +1,8 @@
-//! What it costs that an export can be gone on with: the same rows by a definition that has a `[resume]`, and by one that has not.
+//! `cargo xtask bench checkpoints`: the cost of checkpoints. Exports the same rows by a definition with a `[resume]` and by one
+//! without.
 //!
-//! By a whole worker, with its queue and its ledger, because the ledger is where checkpoints go. With a lease so short that a
-//! checkpoint is written every second; with the worker's own it is one in fifteen.
+//! A whole worker exports, with its queue and its ledger, because the ledger keeps the checkpoints. The lease is so short that a
+//! checkpoint is written every second; with the worker's default it is one in fifteen seconds.
 
 use std::{fs, process::Command};
 
@@ -22,10 +23,10 @@ use crate::{aws_cli::AwsCli, stack::StackEnv};
 
 const NAME: &str = "checkpoints";
 
-/// Renews, and writes a checkpoint, every second.
+/// A lease with a heartbeat, and so a checkpoint, every second.
 const LEASE_SECONDS: &str = "4";
 
-/// With checkpoints, and without. Both hand out every row in the order of its id.
+/// A definition with checkpoints and one without. Both return every row in the order of its id.
 const DEFINITIONS: [(&str, &str); 2] = [
     (
         "resumable",
@@ -47,10 +48,10 @@ struct Checkpoints {
     plain_cpu: Vec<f64>,
 }
 
-/// Runs both in turns, and keeps the figures.
+/// Runs both in turns and keeps the figures.
 pub(super) fn run(lab: &Lab, rounds: u32) -> Result<()> {
     lab.migrate()?;
-    let site = Site::make(lab)?;
+    let surroundings = Surroundings::create(lab)?;
     let mut measured = Checkpoints {
         machine: lab.machine()?,
         orders: lab.orders,
@@ -62,7 +63,7 @@ pub(super) fn run(lab: &Lab, rounds: u32) -> Result<()> {
     // The first two only warm everything up.
     for round in 0..=rounds {
         for (name, _) in DEFINITIONS {
-            let (seconds, cpu) = site.export(name, round)?;
+            let (seconds, cpu) = surroundings.export(name, round)?;
             lab.steps.say(NAME, &format!("{name}: {seconds:.2} s, {cpu:.2} s of CPU"));
             if round > 0 {
                 let (all, all_cpu) = if name == "resumable" {
@@ -78,7 +79,7 @@ pub(super) fn run(lab: &Lab, rounds: u32) -> Result<()> {
     results::save(NAME, &measured)
 }
 
-/// What the documents say of it; nothing when it was never measured.
+/// Returns the report; none when it was never measured.
 pub(super) fn report() -> Result<Option<Report>> {
     Ok(results::load(NAME)?.map(|measured| write(&measured)))
 }
@@ -107,8 +108,8 @@ fn ratios(some: &[f64], others: &[f64]) -> Vec<f64> {
     some.iter().zip(others).map(|(some, other)| some / other).collect()
 }
 
-/// A worker and what it needs: queue and topic on LocalStack, an S3 that keeps nothing.
-struct Site<'a> {
+/// The surroundings of a worker: queue and topic on LocalStack, an S3 that keeps nothing.
+struct Surroundings<'a> {
     lab: &'a Lab,
     env: StackEnv,
     s3: S3,
@@ -117,9 +118,10 @@ struct Site<'a> {
     catalog: std::path::PathBuf,
 }
 
-impl<'a> Site<'a> {
-    fn make(lab: &'a Lab) -> Result<Self> {
-        let env = StackEnv { aws_endpoint_url: lab.env.localstack_endpoint_url.clone(), ..lab.env.clone() };
+impl<'a> Surroundings<'a> {
+    fn create(lab: &'a Lab) -> Result<Self> {
+        let localstack = lab.env.localstack_endpoint_url().context("the stack is not up for the tests")?;
+        let env = StackEnv { aws_endpoint_url: localstack.to_owned(), ..lab.env.clone() };
         let catalog = lab.folder.join("catalog").join(NAME);
         fs::create_dir_all(&catalog).with_context(|| format!("cannot make {}", catalog.display()))?;
         for (name, text) in DEFINITIONS {
@@ -134,7 +136,7 @@ impl<'a> Site<'a> {
         Ok(Self { lab, env, s3, queue, topic, catalog })
     }
 
-    /// Exports once; the job's seconds and the worker's CPU seconds.
+    /// Exports once. Returns the seconds of the job and the CPU seconds of the worker.
     fn export(&self, name: &str, round: u32) -> Result<(f64, f64)> {
         let id = format!("{name}-{round}-{}", std::process::id());
         let body = json!({ "export": name, "request_id": id, "requested_by": format!("{id}@example.com") });

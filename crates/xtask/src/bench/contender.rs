@@ -1,4 +1,4 @@
-//! A program as it is run in every round, and how it is seen that it did its work.
+//! A program as it is run in every round, and the check that it did its work.
 
 use std::{fs, path::Path, process::Command, rc::Rc};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::s3::S3;
 
-/// What makes a program's command, given the file or folder that it is to write.
+/// Makes the command of a program, from the file or folder that the program writes.
 pub(super) type MakeCommand<'a> = Box<dyn Fn(&Path) -> Result<Command> + 'a>;
 
 /// A program as it is run in every round.
@@ -21,7 +21,7 @@ pub(super) struct Contender<'a> {
     pub(super) check: Check,
 }
 
-/// How it is seen that a program did its work.
+/// The check that a program did its work.
 pub(super) enum Check {
     /// It prints its rows.
     Printed,
@@ -29,9 +29,9 @@ pub(super) enum Check {
     Records,
     /// A file, or a folder of files, of about as many bytes as came over the wire.
     Size,
-    /// Downpipe's receipt tells of all rows, and of the file that is there.
+    /// Downpipe's receipt has all rows, and its file exists.
     Receipt,
-    /// The same of an object in S3.
+    /// Downpipe's receipt has all rows, and its object in S3 exists.
     ReceiptIn(Rc<S3>),
     /// An object with this key, of about as many bytes as came over the wire.
     ObjectIn(Rc<S3>, &'static str),
@@ -73,7 +73,7 @@ impl Check {
     }
 }
 
-/// What a program said of its work: the last JSON object of its output, which must tell of so many rows.
+/// Returns the last JSON object of a program's output, which must have so many rows.
 fn whole(output: &str, rows: u64) -> Result<Value> {
     let start = output.rfind("\n{").map_or(0, |line| line + 1);
     let said = serde_json::Deserializer::from_str(&output[start..]).into_iter::<Value>().next();
@@ -82,7 +82,7 @@ fn whole(output: &str, rows: u64) -> Result<Value> {
     Ok(said)
 }
 
-/// Holds each file against what the receipt says of it, and returns the bytes of all.
+/// Compares each file with the receipt, and returns the bytes of all.
 fn each_file(receipt: &Value, size: impl Fn(&str) -> Result<u64>) -> Result<u64> {
     let files = receipt["files"].as_array().context("the receipt names no files")?;
     let mut bytes = 0;
@@ -101,7 +101,7 @@ fn plausible(size: u64, wire: u64) -> Result<u64> {
     Ok(size)
 }
 
-/// The bytes of a file, or of all files in a folder.
+/// Returns the bytes of a file, or of all files in a folder.
 fn size(path: &Path) -> Result<u64> {
     let found = fs::metadata(path).with_context(|| format!("{} was not written", path.display()))?;
     if found.is_file() {
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_json_object_is_what_a_program_said() {
+    fn last_json_object_of_a_log_is_the_answer() {
         let log = "orders: 3 rows\n{\n  \"rows\": 3,\n  \"files\": [\n    {\n      \"address\": \"a\",\n      \"bytes\": 7\n    }\n  ]\n}\nbye\n";
         let said = whole(log, 3).unwrap();
         assert_eq!(each_file(&said, |_| Ok(7)).unwrap(), 7);
@@ -127,12 +127,12 @@ mod tests {
     }
 
     #[test]
-    fn half_a_file_is_not_plausible() {
+    fn file_of_half_the_size_is_refused() {
         assert!(plausible(49, 100).is_err() && plausible(60, 100).is_ok());
     }
 
     #[test]
-    fn a_folder_is_as_large_as_its_files() {
+    fn folder_is_as_large_as_its_files() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a"), "abc").unwrap();
         fs::write(folder.path().join("b"), "de").unwrap();

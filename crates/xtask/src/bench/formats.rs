@@ -1,4 +1,4 @@
-//! What the formats and compressions cost, and what kinds of tables do.
+//! `cargo xtask bench formats`: what formats, compressions and kinds of tables cost.
 
 use std::rc::Rc;
 
@@ -27,7 +27,7 @@ const ZSTD: &str = "Downpipe, csv, zstd";
 const PANDAS_XLSX: &str = "pandas + XlsxWriter, xlsx";
 const PANDAS_PARQUET: &str = "pandas + pyarrow, parquet";
 
-/// Runs them all, and keeps the figures.
+/// Runs all and keeps the figures.
 pub(super) fn run(lab: &Lab, rounds: u32, slow_rounds: u32) -> Result<()> {
     let mut results = Results::new(lab.machine()?, lab.orders);
     let whole = Query::of_table(ORDERS, lab.orders);
@@ -73,7 +73,7 @@ fn ours<'a>() -> Vec<Program<'a>> {
     ]
 }
 
-/// What the documents say of it; nothing when it was never measured.
+/// Returns the report; none when it was never measured.
 pub(super) fn report() -> Result<Option<Report>> {
     Ok(results::load(NAME)?.map(|results| write(&results)))
 }

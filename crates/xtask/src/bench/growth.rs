@@ -1,29 +1,27 @@
-//! How time and CPU grow with rows and with columns: straight lines, if all is well.
+//! `cargo xtask bench growth`: how time and CPU grow with rows and with columns. Both should be straight lines.
 
 use anyhow::{Context, Result};
 
-use super::{
-    lab::{Lab, Query},
-    plot::{self, Series},
-    programs::{self, FLOOR, OURS},
-    report::{Report, Table},
-    results::{self, Figure, Results, Sample},
-    statistics::Line,
-};
+use super::lab::{Lab, Query};
+use super::plot::{self, Series};
+use super::programs::{self, FLOOR, OURS};
+use super::report::{Report, Table};
+use super::results::{self, Figure, Results, Sample};
+use super::statistics::Line;
 use crate::number::grouped;
 
 const NAME: &str = "growth";
 const ROWS: [u64; 7] = [1_000, 10_000, 100_000, 1_000_000, 3_000_000, 10_000_000, 30_000_000];
 const COLUMNS: [u64; 7] = [1, 3, 10, 30, 100, 300, 1_000];
 /// More rows than the table has are the table so many times over, at most.
-const MOST_TIMES: u64 = 10;
+const MAX_TIMES: u64 = 10;
 /// The columns of `numbers` that are repeated.
 const KINDS: [&str; 12] = ["id", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
 
-/// Runs it all, and keeps the figures.
+/// Measures and keeps the figures.
 pub(super) fn run(lab: &Lab, rounds: u32) -> Result<()> {
     let mut results = Results::new(lab.machine()?, lab.orders);
-    let rows = ROWS.into_iter().filter(|rows| *rows <= lab.orders * MOST_TIMES);
+    let rows = ROWS.into_iter().filter(|rows| *rows <= lab.orders * MAX_TIMES);
     let queries = rows.map(|rows| of_rows(rows, lab.orders));
     for query in queries.chain(COLUMNS.map(|columns| of_columns(columns, columns_rows(lab.orders)))) {
         let programs = [programs::floor(), programs::ours_to_file(OURS, "csv", false, &[])];
@@ -33,7 +31,7 @@ pub(super) fn run(lab: &Lab, rounds: u32) -> Result<()> {
     results::save(NAME, &results)
 }
 
-/// The first orders, or all of them several times over.
+/// Returns a query of the first orders, or of all orders several times over.
 fn of_rows(rows: u64, orders: u64) -> Query {
     let times = rows.div_ceil(orders);
     let each = rows / times;
@@ -58,7 +56,7 @@ fn columns_rows(orders: u64) -> u64 {
     orders / 60
 }
 
-/// What the documents say of it; nothing when it was never measured.
+/// Returns the report; none when it was never measured.
 pub(super) fn report() -> Result<Option<Report>> {
     results::load(NAME)?.map(|results| write(&results)).transpose()
 }
@@ -118,7 +116,7 @@ fn write(results: &Results) -> Result<Report> {
     Ok(report)
 }
 
-/// What was measured of one kind, the smallest first.
+/// Returns what was measured of one kind, the smallest first.
 fn sizes(results: &Results, prefix: &str) -> Vec<u64> {
     let names = results.samples.iter().filter_map(|sample| sample.query.strip_prefix(prefix));
     let mut sizes: Vec<u64> = names.filter_map(|size| size.parse().ok()).collect();
@@ -127,7 +125,7 @@ fn sizes(results: &Results, prefix: &str) -> Vec<u64> {
     sizes
 }
 
-/// A line of text about the straight line through the points.
+/// Returns a line of text about the straight line through the points.
 fn fit(figure: &str, what: &str, points: &[(f64, f64)]) -> Result<String> {
     let Line { intercept, slope, r_squared, furthest: ((at, _), deviation) } =
         Line::through(points).context("too few sizes were measured for a line: more --rows")?;
@@ -143,7 +141,7 @@ mod tests {
     use super::{super::results::tests::results, *};
 
     #[test]
-    fn more_rows_than_there_are_come_of_reading_them_again() {
+    fn query_of_more_rows_than_there_are_repeats_them() {
         let query = of_rows(1_000, 3_000_000);
         assert_eq!(query.sql, "SELECT * FROM orders WHERE id <= 1000");
         let query = of_rows(30_000_000, 3_000_000);
@@ -154,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_have_names_of_their_own() {
+    fn columns_of_a_query_have_different_names() {
         let query = of_columns(14, 50);
         assert!(
             query.sql.starts_with("SELECT id AS c1, a AS c2")
@@ -163,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_report_has_a_line_for_each_size_and_a_straight_line() {
+    fn report_of_growth_has_each_size_and_the_fit() {
         let mut runs = Vec::new();
         for (query, seconds) in [
             ("rows-1000", 0.1),

@@ -1,4 +1,4 @@
-//! Other people's programs: installed when they are missing and may be, and their commands.
+//! Other programs: their installation and their commands.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::lab::Lab;
 use crate::{stack, workspace};
 
-/// A script of `bench/peers`.
+/// Returns a script of `bench/peers`.
 pub(super) fn script(lab: &Lab, python: &Path, name: &str) -> Command {
     let mut command = Command::new(python);
     lab.env.apply_to(&mut command);
@@ -18,7 +18,7 @@ pub(super) fn script(lab: &Lab, python: &Path, name: &str) -> Command {
     command
 }
 
-/// The Python that has everybody's libraries. Whether they can be installed is found out once: all want to know.
+/// Returns the Python that has the libraries of all programs. The installation is tried once.
 pub(super) fn interpreter(lab: &Lab) -> Result<PathBuf> {
     let requirements = include_str!("../../../../bench/peers/requirements.txt");
     let python = lab.python.get_or_init(|| {
@@ -34,7 +34,7 @@ pub(super) fn interpreter(lab: &Lab) -> Result<PathBuf> {
     python.clone().context("not installed: its Python packages are not to be had")
 }
 
-/// A program of Debian's, installed when it is missing and may be.
+/// Returns a program of Debian. Installs it when it is missing and this process may.
 pub(super) fn debian(lab: &Lab, program: &str, package: &str) -> Result<PathBuf> {
     if let Some(path) = stack::find_program(program) {
         return Ok(path);
@@ -47,7 +47,7 @@ pub(super) fn debian(lab: &Lab, program: &str, package: &str) -> Result<PathBuf>
     path.with_context(|| format!("not installed: sudo apt-get install --no-install-recommends {package}"))
 }
 
-/// A command whose output goes to a file. The shell that sees to it becomes the program.
+/// Returns a command whose output goes to a file. A shell redirects it, and then becomes the program.
 pub(super) fn into_file(command: &Command, out: &Path) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", "out=$0; exec \"$@\" > \"$out\""]).arg(out);

@@ -1,7 +1,7 @@
-//! How many instructions the inner loops take for a row, beside a committed baseline. A count is the same however busy the machine
-//! is, so a change of a few per cent can be seen where a clock would see noise.
+//! Counts the instructions of the inner loops for each row, beside a committed baseline. A count does not depend on how busy the
+//! machine is, so it shows a change of a few per cent that a clock would not.
 //!
-//! Each case runs twice under valgrind, with so many rows and with twice as many: what the second takes more is the rows alone.
+//! Each case runs twice under valgrind, the second time with twice as many rows: the difference is the cost of the rows alone.
 //! Counts are those of one compiler, one C library and the instructions that valgrind knows (no SHA extensions, no AVX-512), and
 //! say nothing of caches and branches. Where a library seeds its hash tables at random (Parquet's, and the workbook's), they differ in
 //! the fourth digit from run to run; all others are the same but for a handful of instructions at the start.
@@ -29,23 +29,22 @@ use crate::{
 /// Where the baseline is, from the root of the workspace.
 const BASELINE: &str = "bench/instructions.csv";
 
-/// Rows of the shorter run. A thousand of them are made ready and gone through again and again.
+/// Rows of the shorter run. A thousand are prepared and repeated.
 const ROWS: u32 = 10_000;
 
-/// What a case may take more than its baseline, as a share of it: far above what chance does, and below what anybody would wave
-/// through.
+/// How much more than its baseline a case may take, as a share: far above chance, and still a small regression.
 const TOLERANCE: f64 = 0.03;
 
 /// How instructions are counted.
 #[derive(Args, Clone, Copy, Debug, Eq, PartialEq)]
 pub struct InstructionsOptions {
-    /// Make what is counted now the baseline
+    /// Write the counts as the new baseline
     #[arg(long)]
     pub bless: bool,
-    /// Keep what valgrind wrote, to see where the instructions are
+    /// Keep the files of valgrind, which show where the instructions are
     #[arg(long)]
     pub keep: bool,
-    /// Count whole exports, too: needs the stack, and builds the command
+    /// Also count whole exports; needs the stack, and builds the command
     #[arg(long)]
     pub export: bool,
 }
@@ -110,7 +109,7 @@ fn is_export(count: &Count) -> bool {
     count.case.starts_with(export::PREFIX)
 }
 
-/// valgrind, installed when it is missing and may be.
+/// Returns valgrind. Installs it when it is missing and this process may.
 fn valgrind() -> Result<PathBuf> {
     if let Some(path) = stack::find_program("valgrind") {
         return Ok(path);
@@ -122,9 +121,9 @@ fn valgrind() -> Result<PathBuf> {
     )
 }
 
-/// The cases of `encode`.
+/// Returns the cases of `encode`.
 fn inner_loops(valgrind: &Path, kept: Option<&Path>) -> Result<Vec<Count>> {
-    let program = measure::build_tools()?.join("encode");
+    let program = measure::build_tools(Some("encode"))?.join("encode");
     let names = output(&mut Command::new(&program))?.0;
     let count = |case| {
         count(case, ROWS, |rows| {
@@ -139,7 +138,7 @@ fn inner_loops(valgrind: &Path, kept: Option<&Path>) -> Result<Vec<Count>> {
     names.lines().map(count).collect()
 }
 
-/// What one row of a case takes: what twice as many rows take more. The longer run is the last, and so the one that is kept.
+/// Returns what one row of a case takes: the difference that twice as many rows make. The longer run is last, so its files are kept.
 fn count(case: &str, rows: u32, run: impl Fn(u32) -> Result<Run>) -> Result<Count> {
     let (few, many) = (run(rows)?, run(2 * rows)?);
     let a_row = |few: u64, many: u64| (many as f64 - few as f64) / f64::from(rows);
@@ -150,8 +149,8 @@ fn count(case: &str, rows: u32, run: impl Fn(u32) -> Result<Run>) -> Result<Coun
     })
 }
 
-/// The instructions of one run, and what the program said. It has no environment but its own: the size of that moves the stack,
-/// and where something lies can change how it is copied.
+/// Returns the instructions of one run, and what the program printed. It gets a fixed environment: the size of that moves the stack,
+/// and an address can change how data is copied.
 fn collected(valgrind: &Path, program: &Command, case: &str, kept: Option<&Path>) -> Result<(u64, String)> {
     let out = kept.map_or("/dev/null".into(), |folder| folder.join(format!("{case}.out")));
     let mut command = Command::new(valgrind);
@@ -165,7 +164,7 @@ fn collected(valgrind: &Path, program: &Command, case: &str, kept: Option<&Path>
     Ok((instructions, answer))
 }
 
-/// What a program says, on standard output and on standard error.
+/// Returns what a program prints, on standard output and on standard error.
 fn output(command: &mut Command) -> Result<(String, String)> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.output().with_context(|| format!("cannot run {program}"))?;
@@ -175,7 +174,7 @@ fn output(command: &mut Command) -> Result<(String, String)> {
 }
 
 impl Baseline {
-    /// A line with the compiler, and a table.
+    /// Returns a line with the compiler, and a table.
     fn to_csv(&self) -> Result<String> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         for count in &self.counts {
@@ -203,7 +202,7 @@ impl Baseline {
     }
 }
 
-/// A table for people with what follows from it, and whether nothing got worse.
+/// Returns a table for people with what follows from it, and whether nothing got worse.
 fn compare(baseline: &Baseline, now: &Baseline) -> (String, bool) {
     let mut report =
         format!("{:<22}{:>14}{:>14}{:>10}{:>12}\n", "case", "baseline/row", "now/row", "change", "now/byte");
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_baseline_is_read_as_it_is_written() {
+    fn baseline_is_read_as_it_was_written() {
         let written = baseline("rustc 1.95.0", &[("csv-date", 3725.3), ("pack-zip", 0.1)]);
         let text = written.to_csv().unwrap();
         assert_eq!(
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_got_worse_fails() {
+    fn case_fails_only_when_it_got_worse() {
         let before = baseline("rustc 1", &[("a", 100.0), ("b", 100.0), ("c", 100.0)]);
         let (report, passed) =
             compare(&before, &baseline("rustc 1", &[("a", 102.9), ("b", 90.0), ("c", 97.1)]));
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_without_a_baseline_is_said() {
+    fn case_without_a_baseline_is_named() {
         let (report, passed) =
             compare(&baseline("rustc", &[("old", 1.0)]), &baseline("rustc", &[("new", 1.0)]));
         assert!(!passed);

@@ -1,32 +1,26 @@
-//! What every measurement needs: a stack with the tables, our programs, a folder; and the rounds.
+//! What every measurement needs: a stack with the tables, the programs, a folder, and rounds.
 
-use std::{
-    cell::OnceCell,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::cell::OnceCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{
-    contender::Contender,
-    measure,
-    results::{Absent, Machine, Results, Sample},
-    server::{Server, USER},
-    tables::DATABASE,
-};
-use crate::{
-    cargo,
-    prepare::stack_and_build,
-    stack::{Paths, Purpose, StackEnv, Steps},
-};
+use super::contender::Contender;
+use super::measure;
+use super::results::{Absent, Machine, Results, Sample};
+use super::server::{Server, USER};
+use super::tables::DATABASE;
+use crate::cargo;
+use crate::prepare::stack_and_build;
+use crate::stack::{Paths, Purpose, StackEnv, Steps};
 
 /// The order of the programs differs from round to round, and is the same in every run of the command.
 const SEED: u64 = 9;
 
-/// Both programs at once: alone, one would be built with other features, and everything anew.
-const BUILD: [&str; 5] = ["--release", "-p", "downpipe-worker", "-p", "downpipe-cli"];
+/// Both programs at once. Otherwise each build has other features, and compiles everything again.
+const BUILD: [&str; 5] = ["--release", "-p", "downpipe-lambda", "-p", "downpipe-cli"];
 
 /// A query that is measured.
 #[derive(Clone, Debug)]
@@ -40,7 +34,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// All of a table.
+    /// Returns a query of a whole table.
     pub(super) fn of_table(table: &'static str, rows: u64) -> Self {
         Self { name: table.to_owned(), table: Some(table), sql: format!("SELECT * FROM {table}"), rows }
     }
@@ -61,7 +55,7 @@ pub(super) struct Lab {
     downpipe: PathBuf,
     /// What Lambda starts.
     pub(super) bootstrap: PathBuf,
-    /// The Python of `bench/peers`, once somebody asked for it; none when it cannot be made.
+    /// The Python of `bench/peers`, once a program needed it; none when it cannot be made.
     pub(super) python: OnceCell<Option<PathBuf>>,
 }
 
@@ -70,8 +64,8 @@ impl Lab {
     pub(super) fn open(orders: u64) -> Result<Self> {
         let steps = Steps::start();
         let paths = Paths::of_workspace();
-        let (env, built) = stack_and_build(&paths, Purpose::Demo, &BUILD)?;
-        let tools = measure::build_tools()?;
+        let (env, built) = stack_and_build(&paths, Purpose::Tests, &BUILD)?;
+        let tools = measure::build_tools(None)?;
         let folder = cargo::target_dir()?.join("bench");
         for part in ["catalog", "logs", "out"].map(|part| folder.join(part)) {
             // What an interrupted run left behind would only take up the disk.
@@ -90,7 +84,7 @@ impl Lab {
         // One of its own: Downpipe reads all of a catalog.
         let catalog = self.folder.join("catalog").join(&query.name);
         fs::create_dir_all(&catalog).with_context(|| format!("cannot make {}", catalog.display()))?;
-        let definition = format!("title = \"{}\"\nsql = \"\"\"\n{}\"\"\"\n", query.name, query.sql);
+        let definition = format!("title = \"{}\"\nsql = '''\n{}'''\n", query.name, query.sql);
         let file = catalog.join(format!("{}.toml", query.name));
         fs::write(&file, definition).with_context(|| format!("cannot write {}", file.display()))?;
         let mut command = Command::new(&self.downpipe);
@@ -100,12 +94,12 @@ impl Lab {
         Ok(command)
     }
 
-    /// The command `downpipe`.
+    /// Returns the command `downpipe`.
     pub(super) fn command(&self) -> Command {
         Command::new(&self.downpipe)
     }
 
-    /// What Downpipe is told of the database.
+    /// Returns the URL of the database for Downpipe.
     pub(super) fn database_url(&self, tls: bool) -> String {
         format!("{}?ssl-mode={}", self.server.url(), if tls { "REQUIRED" } else { "DISABLED" })
     }
@@ -120,12 +114,12 @@ impl Lab {
         Ok(())
     }
 
-    /// The tables, as the stack's own user reaches them, who may write as well.
+    /// Returns the URL of the tables for the stack's own user, who may also write.
     pub(super) fn owners_url(&self) -> String {
         format!("{}/{DATABASE}", self.env.database_url)
     }
 
-    /// The floor: the query's rows, read and thrown away.
+    /// Returns the floor: the query's rows, read and thrown away.
     pub(super) fn drain(&self, query: &Query) -> Command {
         let mut command = Command::new(self.tools.join("drain"));
         command.args([&self.server.address, USER, DATABASE, &query.sql]);
@@ -143,7 +137,7 @@ impl Lab {
         answer["bytes"].as_u64().context("drain says no bytes")
     }
 
-    /// Lets every program read the query once in a round. One that fails is left out from then on, and said to be.
+    /// Lets every program read the query once in each round. A program that fails is reported and left out from then on.
     pub(super) fn rounds(
         &self,
         query: &Query,
@@ -207,19 +201,9 @@ impl Lab {
         self.server.pid.map(measure::cpu_seconds_of).transpose()
     }
 
-    /// What it is measured on.
+    /// Returns the machine of the measurement.
     pub(super) fn machine(&self) -> Result<Machine> {
-        let read = |path: &str| fs::read_to_string(path).with_context(|| format!("cannot read {path}"));
-        let processors = read("/proc/cpuinfo")?;
-        let processor = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        let day = Command::new("date").args(["-u", "+%Y-%m-%d"]).output().context("cannot run date")?;
-        Ok(Machine {
-            cores: std::thread::available_parallelism()?.get(),
-            processor: processor.map_or("unknown processor", |(_, name)| name).to_owned(),
-            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-            mysql: self.server.version.clone(),
-            day: String::from_utf8_lossy(&day.stdout).trim().to_owned(),
-        })
+        Machine::here(self.server.version.clone())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a whole process takes.
+//! Time and memory of a whole process.
 
 use std::{
     ffi::OsStr,
@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::cargo;
 
-/// What a process and its children took.
+/// Time and memory of a process and its children.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct Usage {
     pub(super) wall_seconds: f64,
@@ -56,7 +56,7 @@ pub(super) fn run(measure: &Path, command: &Command, log: &Path) -> Result<Usage
     serde_json::from_str(&json).context("measure gave no answer")
 }
 
-/// The CPU time that a running process has taken so far, in seconds.
+/// Returns the CPU time that a running process has taken so far, in seconds.
 pub(super) fn cpu_seconds_of(pid: i32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
         .with_context(|| format!("there is no process {pid}"))?;
@@ -69,19 +69,16 @@ pub(super) fn cpu_seconds_of(pid: i32) -> Result<f64> {
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-/// Builds the programs that are run beside Downpipe, in their own workspace, and gives their folder.
-pub(super) fn build_tools() -> Result<std::path::PathBuf> {
+/// Builds the programs that are run beside Downpipe, or one of them, in their own workspace, and gives their folder.
+pub(super) fn build_tools(only: Option<&str>) -> Result<std::path::PathBuf> {
     let target = cargo::target_dir()?.join("bench");
     let mut command = cargo::command();
-    command.args([
-        "build",
-        "--quiet",
-        "--release",
-        "--bins",
-        "--manifest-path",
-        "bench/Cargo.toml",
-        "--target-dir",
-    ]);
-    ensure!(command.arg(&target).status()?.success(), "the programs of bench/ cannot be built");
+    command.args(["build", "--quiet", "--release", "--manifest-path", "bench/Cargo.toml", "--target-dir"]);
+    command.arg(&target);
+    match only {
+        Some(program) => command.args(["--bin", program]),
+        None => command.arg("--bins"),
+    };
+    ensure!(command.status()?.success(), "the programs of bench/ cannot be built");
     Ok(target.join("release"))
 }

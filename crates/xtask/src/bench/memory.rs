@@ -1,25 +1,23 @@
-//! The peak of memory of whole exports to S3: of many rows, with a slow store, with large cells, in every format.
+//! `cargo xtask bench memory`: the peak of memory of exports to S3 with many rows, a slow store, large cells, and every format.
 
 use std::rc::Rc;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    budget::{Goal, Verdict},
-    contender::Check,
-    lab::{Lab, Query},
-    measure::{self, Usage},
-    report::{Report, Table},
-    results::{self, Machine},
-    s3::{BUCKET, S3},
-};
+use super::budget::{Goal, Verdict};
+use super::contender::Check;
+use super::lab::{Lab, Query};
+use super::measure::{self, Usage};
+use super::report::{Report, Table};
+use super::results::{self, Machine};
+use super::s3::{BUCKET, S3};
 use crate::number::grouped;
 
 const NAME: &str = "memory";
 
-/// What the peak may be, whatever the rows.
-const MOST_KIB: u64 = 40 << 10;
+/// The highest peak that is allowed, whatever the rows.
+const MAX_KIB: u64 = 40 << 10;
 
 /// How far the peak of ten times as many rows may lie from that of the table.
 const SAME: f64 = 0.05;
@@ -62,20 +60,20 @@ struct Case {
 }
 
 impl Memory {
-    /// The export of the whole table as CSV to a store that answers at once; everything else is held against it.
+    /// Returns the export of the whole table as CSV to a store that answers at once; all others are compared with it.
     fn base(&self) -> Option<&Export> {
         self.exports
             .iter()
             .find(|export| export.rows == self.orders && export.format == "csv" && export.part_delay_ms == 0)
     }
 
-    /// The export of ten times as many rows.
+    /// Returns the export of ten times as many rows.
     fn tenfold(&self) -> Option<&Export> {
         self.exports.iter().find(|export| export.rows == self.orders * 10)
     }
 }
 
-/// Runs them all, keeps the figures, and prints them.
+/// Runs all exports and keeps the figures.
 pub(super) fn run(lab: &Lab) -> Result<()> {
     let mut memory = Memory { machine: lab.machine()?, orders: lab.orders, exports: Vec::new() };
     for case in cases(lab.orders) {
@@ -87,7 +85,7 @@ pub(super) fn run(lab: &Lab) -> Result<()> {
     results::save(NAME, &memory)
 }
 
-/// What the last measurement says.
+/// Returns the report of the last measurement.
 pub(super) fn report() -> Result<Option<Report>> {
     Ok(results::load(NAME)?.map(|memory| write(&memory)))
 }
@@ -118,7 +116,7 @@ fn cases(orders: u64) -> Vec<Case> {
     cases
 }
 
-/// Every order ten times: more rows, and no larger a table.
+/// Returns a query of every order ten times: more rows from a table of the same size.
 fn tenfold(orders: u64) -> Query {
     let ten: String = (1..10).map(|n| format!(" UNION ALL SELECT {n}")).collect();
     let sql = format!("SELECT o.* FROM (SELECT 0{ten}) ten STRAIGHT_JOIN orders o");
@@ -191,7 +189,7 @@ fn verdict(memory: &Memory) -> Option<Verdict> {
         mib(tenfold.peak_kib),
         mib(slow.unwrap_or_default()),
     );
-    Some(Verdict::new(Goal::Memory, measured, most <= MOST_KIB && (growth - 1.0).abs() <= SAME))
+    Some(Verdict::new(Goal::Memory, measured, most <= MAX_KIB && (growth - 1.0).abs() <= SAME))
 }
 
 fn mib(kib: u64) -> f64 {
@@ -203,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_the_base_of_everything() {
+    fn memory_is_compared_with_the_export_of_the_table() {
         let export = |rows, format: &str, part_delay_ms, peak_kib| Export {
             query: "orders".to_owned(),
             rows,
@@ -224,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_times_the_orders_are_ten_numbers_beside_each() {
+    fn tenfold_query_repeats_each_order_ten_times() {
         let sql = tenfold(3).sql;
         assert_eq!(sql.matches("SELECT").count(), 11);
         assert!(sql.contains("SELECT 9) ten STRAIGHT_JOIN orders o"), "{sql}");

@@ -1,11 +1,15 @@
-//! `cargo xtask bench`: what an export costs, beside other people's programs and beside itself.
+//! `cargo xtask bench`: measures what an export costs, beside other programs.
 //!
-//! Every command measures whole processes, keeps its figures in `target/bench/results`, and then has the documents written
-//! from everything that was ever measured; so one of them can be measured again alone.
+//! Most measurements are of whole processes. Each keeps its figures in `target/bench/results`, and the documents are written from
+//! the figures of all; so one measurement can be repeated by itself.
 
+mod aws_parts;
 mod budget;
+mod cache;
 mod checkpoints;
 mod contender;
+mod counts;
+mod documents;
 mod formats;
 mod growth;
 mod install;
@@ -21,19 +25,22 @@ mod results;
 mod s3;
 mod server;
 mod start;
+mod statements;
 mod statistics;
 mod tables;
 
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 
+pub use self::cache::CacheOptions;
 pub use self::instructions::InstructionsOptions;
+pub use self::statements::StatementsOptions;
 use self::{lab::Lab, peers::PeersOptions};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Subcommand)]
 pub enum Measurement {
-    /// Downpipe beside other people's programs
+    /// Downpipe beside other programs
     Peers,
     /// Formats and compressions, and tables of other kinds
     Formats,
@@ -41,13 +48,17 @@ pub enum Measurement {
     Growth,
     /// The peak of memory: many rows, slow S3, large cells, every format
     Memory,
-    /// What it costs that an export can be gone on with
+    /// The cost of checkpoints
     Checkpoints,
-    /// The Lambda's program: its start, and a small export after it
+    /// The Lambda's program: cold starts, and small exports after a warm one
     Start,
-    /// Instructions of the inner loops, a row at a time, beside the committed baseline; needs no quiet machine
+    /// A click that the cache answers, one that it does not, and one without a cache; needs the running stack
+    Cache(CacheOptions),
+    /// Instructions a row in the inner loops, beside the committed baseline; needs no quiet machine
     Instructions(InstructionsOptions),
-    /// Nothing anew: the documents are written from what was measured before
+    /// Statements that a small job costs MySQL; needs the running stack
+    Statements(StatementsOptions),
+    /// Write the documents from earlier measurements
     Report,
 }
 
@@ -57,22 +68,28 @@ pub struct BenchOptions {
     /// Rows in the table of orders
     #[arg(long, global = true, default_value_t = 3_000_000)]
     pub rows: u64,
-    /// How often everybody runs; they take turns
+    /// Rounds; in each, every program runs once
     #[arg(long, global = true, default_value_t = 5)]
     pub rounds: u32,
-    /// The same for those that take a minute
+    /// Rounds of programs that take a minute
     #[arg(long, global = true, default_value_t = 1)]
     pub slow_rounds: u32,
-    /// Of the peers, only those whose names contain one of these; what they take is shown and not kept
+    /// Only peers whose names contain one of these; their figures are shown and not kept
     #[arg(long, global = true, value_delimiter = ',')]
     pub only: Vec<String>,
 }
 
-/// Measures, all of it unless something is named, and writes the documents. Returns whether nothing got worse, as far as that can
-/// be told from one measurement.
+/// Runs one measurement or all, and writes the documents. Returns whether nothing got worse, as far as one measurement tells.
 pub fn run(measurement: Option<Measurement>, options: &BenchOptions) -> Result<bool> {
     if let Some(Measurement::Instructions(options)) = measurement {
         return instructions::run(options);
+    }
+    if let Some(Measurement::Statements(options)) = measurement {
+        return statements::run(options);
+    }
+    if let Some(Measurement::Cache(options)) = measurement {
+        cache::run(options)?;
+        return if options.debug { Ok(true) } else { documents::write(Some("cache")).map(|()| true) };
     }
     let BenchOptions { rows, rounds, slow_rounds, only } = options;
     ensure!(*rows >= 1_000, "--rows: expected at least 1000, got {rows}");
@@ -83,7 +100,13 @@ pub fn run(measurement: Option<Measurement>, options: &BenchOptions) -> Result<b
     );
     let is_wanted = |one| measurement.is_none_or(|wanted| wanted == one);
     let shown = match measurement {
-        None | Some(Measurement::Report | Measurement::Instructions(_)) => None,
+        None
+        | Some(
+            Measurement::Report
+            | Measurement::Cache(_)
+            | Measurement::Instructions(_)
+            | Measurement::Statements(_),
+        ) => None,
         Some(Measurement::Peers) => Some("peers"),
         Some(Measurement::Formats) => Some("formats"),
         Some(Measurement::Growth) => Some("growth"),
@@ -111,9 +134,12 @@ pub fn run(measurement: Option<Measurement>, options: &BenchOptions) -> Result<b
         if is_wanted(Measurement::Start) {
             start::run(&lab)?;
         }
+        if measurement.is_none() {
+            cache::run(CacheOptions::default())?;
+        }
     }
     if !only.is_empty() {
         return Ok(true);
     }
-    report::write(shown).map(|()| true)
+    documents::write(shown).map(|()| true)
 }

@@ -1,4 +1,4 @@
-//! Downpipe beside other people's programs: the same rows, from the same server, over one connection.
+//! `cargo xtask bench peers`: Downpipe beside other programs, with the same rows from the same server over one connection.
 
 use std::rc::Rc;
 
@@ -18,16 +18,16 @@ const NAME: &str = "peers";
 /// Figures of those who write to S3 are kept under a name of their own.
 const TO_S3: &str = "orders-to-s3";
 
-/// How often, and whom.
+/// Which programs run, and how often.
 pub(super) struct PeersOptions<'a> {
     pub(super) rounds: u32,
-    /// For those that take a minute.
+    /// Rounds of programs that take a minute.
     pub(super) slow_rounds: u32,
     /// Only programs whose names contain one of these; the floor is always there. All when it is empty.
     pub(super) only: &'a [String],
 }
 
-/// Runs everybody, and keeps the figures. Those of a few are only shown: the others' would be gone.
+/// Runs all programs and keeps the figures. With `--only` they are shown and not kept, so that the others' figures stay.
 pub(super) fn run(lab: &Lab, options: &PeersOptions<'_>) -> Result<()> {
     let query = Query::of_table("orders", lab.orders);
     let mut results = Results::new(lab.machine()?, lab.orders);
@@ -52,7 +52,7 @@ pub(super) fn run(lab: &Lab, options: &PeersOptions<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Those of the programs that are wanted. The floor always is.
+/// Returns the programs that are wanted; the floor always is.
 fn wanted<'a>(programs: Vec<Program<'a>>, only: &'a [String]) -> impl Iterator<Item = Program<'a>> {
     programs.into_iter().filter(move |program| {
         let is_named = || only.iter().any(|name| program.name.contains(&name[..]));
@@ -60,7 +60,7 @@ fn wanted<'a>(programs: Vec<Program<'a>>, only: &'a [String]) -> impl Iterator<I
     })
 }
 
-/// What the documents say of it; nothing when it was never measured.
+/// Returns the report; none when it was never measured.
 pub(super) fn report() -> Result<Option<Report>> {
     Ok(results::load(NAME)?.map(|results| write(&results)))
 }
@@ -113,7 +113,7 @@ fn verdicts(results: &Results) -> Vec<Verdict> {
     verdicts
 }
 
-/// Ours to a file against everybody who writes the same rows to a file.
+/// Compares Downpipe to a file with every program that writes the same rows to a file.
 fn against_all(results: &Results) -> Option<Verdict> {
     let figures: [(&str, Figure); 3] =
         [("time", Sample::wall), ("CPU", Sample::cpu), ("memory", Sample::peak_mib)];

@@ -148,7 +148,7 @@ fn open(title: &str, height: f64) -> String {
     )
 }
 
-/// A power of ten as one reads it.
+/// Returns a power of ten for people.
 fn short(figure: f64) -> String {
     match figure {
         _ if figure >= 1e6 => format!("{:.0} M", figure / 1e6),
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_are_as_long_as_their_figures() {
+    fn bar_is_as_long_as_its_figure() {
         let svg = bars("a <b>", "s", &[("Downpipe".into(), 1.0), ("x & y".into(), 2.0)]);
         assert!(svg.contains("width=\"200.0\" height=\"18\" rx=\"3\" class=\"o\""), "{svg}");
         assert!(svg.contains("width=\"400.0\" height=\"18\" rx=\"3\" class=\"b\""), "{svg}");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_axis_is_of_whole_decades() {
+    fn axis_covers_whole_decades() {
         let axis = Axis::over([0.02, 7.0].into_iter(), 0.0, 300.0);
         assert_eq!((axis.first, axis.last), (-2, 1));
         assert!((axis.place(0.1) - 100.0).abs() < 1e-9 && (axis.place(10.0) - 300.0).abs() < 1e-9);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_in_proportion_is_a_straight_line() {
+    fn proportional_growth_is_a_straight_line() {
         let points = vec![(1e3, 0.01), (1e4, 0.1), (1e5, 1.0)];
         let svg = curves("t", "rows", "s", &[Series { name: "a".into(), points }]);
         assert!(svg.contains("points=\"70.0,370.0 400.0,220.0 730.0,70.0\""), "{svg}");

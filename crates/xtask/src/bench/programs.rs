@@ -1,4 +1,4 @@
-//! The programs that are held against each other, and how each is made ready and run.
+//! The programs that are compared, and how each is prepared and run.
 
 use std::{path::Path, process::Command, rc::Rc};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::stack::{Client, Server};
 
-/// What everybody is held against.
+/// The program that all others are compared with.
 pub(super) const FLOOR: &str = "floor: read and throw away";
 /// Downpipe's name when it writes to a file.
 pub(super) const OURS: &str = "Downpipe";
@@ -28,7 +28,7 @@ pub(super) const NAIVE: &str = "SQLAlchemy + PyMySQL, all at once, to S3";
 /// The object that the article's program writes.
 const KEY: &str = "article.csv";
 
-/// Whether this is somebody else's program that does the whole work.
+/// Returns whether this is a program of another project that does the whole work.
 pub(super) fn is_peer(name: &str) -> bool {
     name != FLOOR && !name.starts_with(OURS)
 }
@@ -68,7 +68,7 @@ impl<'a> Program<'a> {
     }
 }
 
-/// Those who can run, with the slow ones in so many rounds at most. Why the others cannot goes to the results.
+/// Returns the programs that can run; slow ones take part in so many rounds at most. The results keep why the others cannot run.
 pub(super) fn ready<'a>(
     lab: &'a Lab,
     query: &'a Query,
@@ -95,7 +95,7 @@ pub(super) fn ready<'a>(
     contenders
 }
 
-/// Everybody who writes the rows into a file.
+/// Returns all programs that write the rows to a file.
 pub(super) fn to_files<'a>() -> Vec<Program<'a>> {
     vec![
         floor(),
@@ -118,16 +118,16 @@ pub(super) fn to_files<'a>() -> Vec<Program<'a>> {
     ]
 }
 
-/// Servers for S3. One that is not there is a reason for each who needs it.
+/// Servers for S3. A missing server is the reason of each program that needs it.
 pub(super) struct Stores {
-    /// Takes next to no time of its own, so that it is not what is measured.
+    /// Takes almost no time, so that it does not count in the measurement.
     pub(super) discarding: Result<Rc<S3>>,
     /// Writes what it is sent into files, by the crate `s3s-fs`.
     pub(super) keeping: Result<Rc<S3>>,
     pub(super) local_stack: Result<Rc<S3>>,
 }
 
-/// Ours and the article's way, to S3.
+/// Returns Downpipe and the article's program, to S3.
 pub(super) fn to_s3(stores: &Stores) -> Vec<Program<'_>> {
     let mut programs = vec![floor()];
     programs.push(ours_to_s3(OURS_TO_S3, false, &stores.discarding));
@@ -153,7 +153,7 @@ pub(super) fn to_s3(stores: &Stores) -> Vec<Program<'_>> {
     programs
 }
 
-/// The floor.
+/// Returns the floor.
 pub(super) fn floor<'a>() -> Program<'a> {
     Program::new(FLOOR, "none", Check::Printed, |lab, query| Ok(Box::new(|_| Ok(lab.drain(query)))))
 }
@@ -173,8 +173,8 @@ pub(super) fn ours_to_file<'a>(
     })
 }
 
-/// Downpipe into its standard output, and from there into a file. Into a file of its own it waits for the disk at the end, as
-/// no other program does.
+/// Returns Downpipe to standard output, and from there to a file. With `--to FILE` it waits for the disk at the end, as no other
+/// program does.
 fn ours_to_stdout<'a>() -> Program<'a> {
     Program::new("Downpipe to standard output", "csv", Check::Records, |lab, query| {
         Ok(Box::new(|out| Ok(into_file(&lab.downpipe(query, "-", false, &[])?, out))))
@@ -207,7 +207,7 @@ pub(super) fn mysql_client<'a>() -> Program<'a> {
     })
 }
 
-/// pandas, into what the extension says.
+/// Returns pandas, in the format of the extension.
 pub(super) fn pandas<'a>(name: &'static str, extension: &'static str) -> Program<'a> {
     Program::new(name, extension, Check::Printed, |lab, query| python(lab, "pandas_file.py", &query.sql))
         .slow()
@@ -273,7 +273,7 @@ fn sling<'a>(lab: &'a Lab, query: &'a Query) -> Result<MakeCommand<'a>> {
     }))
 }
 
-/// The article's way, to a file.
+/// Returns the article's way, to a file.
 fn article<'a>(name: &'static str, way: &'static str) -> Program<'a> {
     Program::new(name, "csv", Check::Records, move |lab, query| {
         let python = interpreter(lab)?;

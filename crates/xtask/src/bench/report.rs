@@ -1,28 +1,15 @@
-//! `cargo xtask bench report`: what was measured, on the terminal and in `docs/performance.md`.
-//!
-//! In the document each measurement has places between two comments, which are written anew; the words around them stay.
+//! The report of a measurement: tables and pictures for the document, lines for the terminal.
 
-use std::{fmt::Write as _, fs};
-
-use anyhow::{Context, Result};
+use std::fmt::Write as _;
 
 use super::{
-    budget::{self, Verdict},
-    checkpoints, formats, growth, memory, peers,
+    budget::Verdict,
     results::{Machine, Results, Sample},
-    start,
 };
 pub(super) use crate::document::Table;
-use crate::{document::replaced, number::grouped, workspace};
+use crate::number::grouped;
 
-const DOCUMENT: &str = "docs/performance.md";
-const PLOTS: &str = "docs/performance";
-
-/// Those who have something to say, in the document's order.
-const REPORTERS: [fn() -> Result<Option<Report>>; 6] =
-    [peers::report, formats::report, growth::report, memory::report, checkpoints::report, start::report];
-
-/// What one measurement says.
+/// The report of one measurement.
 #[derive(Debug)]
 pub(super) struct Report {
     /// The measurement.
@@ -38,7 +25,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Nothing yet, of these figures.
+    /// Returns an empty report.
     pub(super) fn new(name: &'static str, machine: &Machine, orders: u64) -> Self {
         let Machine { cores, processor, kernel, mysql, day } = machine;
         let orders = grouped(orders);
@@ -54,12 +41,17 @@ impl Report {
         }
     }
 
-    /// All of it, for the terminal.
+    /// Returns the name of the measurement.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Returns all of it, for the terminal.
     pub(super) fn shown(&self) -> String {
         format!("{}\n{}", self.shown, self.machine)
     }
 
-    /// Text for a place in the document; the machine is said below it.
+    /// Adds text for a place in the document, followed by the machine.
     pub(super) fn section(&mut self, place: &'static str, text: String) {
         self.sections.push((place, format!("{}\n\n{}.\n", text.trim_end(), self.machine)));
     }
@@ -68,42 +60,14 @@ impl Report {
         self.plots.push((format!("{name}.svg"), svg));
     }
 
-    /// A table for the terminal.
+    /// Adds a table for the terminal.
     pub(super) fn show(&mut self, title: &str, table: &Table) {
         // Writing into a string cannot fail.
         let _ = write!(self.shown, "\n{}\n\n{table}", title.trim_end());
     }
 }
 
-/// Writes the document and its pictures from everything that was ever measured, and prints what is wanted of it: one
-/// measurement, or all.
-pub(super) fn write(wanted: Option<&str>) -> Result<()> {
-    let path = workspace::path(DOCUMENT);
-    let mut document =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let plots = workspace::path(PLOTS);
-    fs::create_dir_all(&plots).with_context(|| format!("cannot make {}", plots.display()))?;
-    let mut verdicts = Vec::new();
-    for reporter in REPORTERS {
-        let Some(report) = reporter()? else { continue };
-        if wanted.is_none_or(|wanted| wanted == report.name) {
-            println!("{}", report.shown());
-        }
-        for (place, text) in &report.sections {
-            document = replaced(DOCUMENT, &document, place, text)?;
-        }
-        for (name, svg) in &report.plots {
-            fs::write(plots.join(name), svg).with_context(|| format!("cannot write {name}"))?;
-        }
-        verdicts.extend(report.verdicts);
-    }
-    let table = budget::table(&verdicts);
-    println!("\n{}", budget::lines(&verdicts));
-    document = replaced(DOCUMENT, &document, "budget", &table.to_markdown())?;
-    fs::write(&path, document).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// What the programs cost that ran on a query, beside one of them.
+/// Returns the cost of the programs that ran on a query, compared with one of them.
 pub(super) fn cost_table(results: &Results, query: &str, base: &str) -> Table {
     let against = if base.starts_with("floor") { "wall / floor" } else { "wall / csv" };
     let mut table =
@@ -132,7 +96,7 @@ pub(super) fn cost_table(results: &Results, query: &str, base: &str) -> Table {
     table
 }
 
-/// Who is missing from the table, and why.
+/// Returns the programs that are missing from the table, and why.
 pub(super) fn not_there(results: &Results, query: &str) -> String {
     let absent = results.absent.iter().filter(|absent| absent.query == query);
     let lines: String = absent.map(|absent| format!("- {}: {}\n", absent.program, absent.why)).collect();
@@ -144,7 +108,7 @@ mod tests {
     use super::{super::results::tests::results, *};
 
     #[test]
-    fn costs_are_medians_and_ratios_those_of_rounds() {
+    fn cost_table_has_medians_and_ratios_of_rounds() {
         let results = results(&[
             ("q", "a", 1, 2.0),
             ("q", "floor", 1, 1.0),

@@ -1,6 +1,6 @@
-//! What was measured, as it is kept in `target/bench/results` from one command to the next.
+//! Results, kept in `target/bench/results` from one command to the next.
 
-use std::{fmt, fs, path::PathBuf};
+use std::{fmt, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -71,6 +71,23 @@ pub(super) struct Machine {
     pub(super) day: String,
 }
 
+impl Machine {
+    /// Returns this machine today, with this version of MySQL.
+    pub(super) fn here(mysql: String) -> Result<Self> {
+        let read = |path: &str| fs::read_to_string(path).with_context(|| format!("cannot read {path}"));
+        let processors = read("/proc/cpuinfo")?;
+        let processor = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let day = Command::new("date").args(["-u", "+%Y-%m-%d"]).output().context("cannot run date")?;
+        Ok(Self {
+            cores: std::thread::available_parallelism()?.get(),
+            processor: processor.map_or("unknown processor", |(_, name)| name).to_owned(),
+            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            mysql,
+            day: String::from_utf8_lossy(&day.stdout).trim().to_owned(),
+        })
+    }
+}
+
 /// All runs of one measurement.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Results {
@@ -82,12 +99,12 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// Nothing measured yet.
+    /// Returns empty results.
     pub(super) fn new(machine: Machine, orders: u64) -> Self {
         Self { machine, orders, samples: Vec::new(), absent: Vec::new() }
     }
 
-    /// A failure in a later round takes the earlier runs of that program with it.
+    /// Removes all runs of programs that failed in some round.
     pub(super) fn forget_failed(&mut self) {
         let absent = &self.absent;
         self.samples.retain(|sample| {
@@ -95,12 +112,12 @@ impl Results {
         });
     }
 
-    /// The runs of a program on a query, in the order of rounds.
+    /// Returns the runs of a program on a query, in the order of rounds.
     pub(super) fn of<'a>(&'a self, query: &'a str, program: &'a str) -> impl Iterator<Item = &'a Sample> {
         self.samples.iter().filter(move |sample| sample.query == query && sample.program == program)
     }
 
-    /// The programs that ran on a query, the quickest first.
+    /// Returns the programs that ran on a query, the quickest first.
     pub(super) fn programs(&self, query: &str) -> Vec<&str> {
         let mut programs: Vec<(&str, f64)> = Vec::new();
         for sample in self.samples.iter().filter(|sample| sample.query == query) {
@@ -113,7 +130,7 @@ impl Results {
         programs.into_iter().map(|(name, _)| name).collect()
     }
 
-    /// A figure of a program's runs.
+    /// Returns a figure of a program's runs.
     pub(super) fn spread(
         &self,
         query: &str,
@@ -123,8 +140,8 @@ impl Results {
         Spread::of(self.of(query, program).map(figure))
     }
 
-    /// A figure of a program's runs over the same figure of another program's run in the same round: what slows a whole round
-    /// down, slows both.
+    /// Returns a figure of a program's runs divided by that of another program's run in the same round: what slows a round slows
+    /// both.
     pub(super) fn ratio(
         &self,
         query: &str,
@@ -140,7 +157,7 @@ impl Results {
     }
 }
 
-/// Keeps what a command has measured.
+/// Saves the results of a command.
 pub(super) fn save(name: &str, results: &impl Serialize) -> Result<()> {
     let path = file(name)?;
     let folder = path.parent().context("a file has a folder")?;
@@ -149,7 +166,7 @@ pub(super) fn save(name: &str, results: &impl Serialize) -> Result<()> {
     fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// What a command has measured, if it ever has.
+/// Loads the results of a command; `None` when it has never run.
 pub(super) fn load<T: DeserializeOwned>(name: &str) -> Result<Option<T>> {
     let path = file(name)?;
     if !path.exists() {
@@ -201,7 +218,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn who_fails_once_has_no_figures() {
+    fn program_that_failed_once_has_no_figures() {
         let mut results = results(&[("q", "a", 1, 2.0), ("q", "b", 1, 1.0), ("p", "a", 1, 1.0)]);
         let [query, program, why] = ["q", "a", "failed"].map(str::to_owned);
         results.absent.push(Absent { query, program, why });
@@ -210,7 +227,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_quickest_comes_first() {
+    fn programs_are_ordered_by_wall_time() {
         let results =
             results(&[("q", "a", 1, 2.0), ("q", "b", 1, 1.0), ("p", "c", 1, 0.5), ("q", "a", 2, 2.5)]);
         assert_eq!(results.programs("q"), ["b", "a"]);

@@ -1,4 +1,4 @@
-//! Where exports go when they go to S3: the stack's LocalStack, or a server of our own that costs next to nothing.
+//! Servers for S3: the stack's LocalStack, or one of our own that costs almost nothing.
 
 use std::{
     fs,
@@ -22,10 +22,11 @@ pub(super) struct S3 {
 }
 
 impl S3 {
-    /// The stack's LocalStack.
+    /// Returns the stack's LocalStack.
     pub(super) fn local_stack(env: &StackEnv) -> Result<Self> {
-        let endpoint = env.localstack_endpoint_url.clone();
-        let s3 = Self { env: StackEnv { aws_endpoint_url: endpoint, ..env.clone() }, process: None };
+        let endpoint = env.localstack_endpoint_url().context("the stack is not up for the tests")?;
+        let env = StackEnv { aws_endpoint_url: endpoint.to_owned(), ..env.clone() };
+        let s3 = Self { env, process: None };
         s3.aws(&["create-bucket", "--bucket", BUCKET])?;
         Ok(s3)
     }
@@ -39,7 +40,7 @@ impl S3 {
         Self::spawn(env, Command::new(program).arg("--dir").arg(folder))
     }
 
-    /// The same program, but it keeps nothing, and holds its answer to every part this long.
+    /// Starts `s3-server` so that it keeps nothing, and delays its answer to every part this long.
     pub(super) fn discarding(env: &StackEnv, program: &Path, part_delay_ms: u64) -> Result<Self> {
         let delay = part_delay_ms.to_string();
         Self::spawn(env, Command::new(program).args(["--discard", "--part-delay-ms", &delay]))
@@ -66,7 +67,7 @@ impl S3 {
         Ok(s3)
     }
 
-    /// Where it is.
+    /// Returns its address.
     pub(super) fn endpoint(&self) -> &str {
         &self.env.aws_endpoint_url
     }

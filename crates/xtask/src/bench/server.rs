@@ -1,4 +1,4 @@
-//! The MySQL server that is measured: its settings and its account for the time of the measuring.
+//! The MySQL server that is measured, with its settings and its account for that time.
 
 use std::{str::FromStr, thread, time::Duration};
 
@@ -12,10 +12,10 @@ use url::Url;
 use super::tables;
 use crate::stack::{self, Paths, StackEnv};
 
-/// Everything that is read has to fit: disks are not what is measured.
+/// All tables fit in it, because disks are not measured.
 const BUFFER_POOL: u64 = 4 << 30;
 
-/// Who reads. Without a password, so that a login is no more than a packet, by whichever method a program knows.
+/// The account that reads. It has no password, so a login costs one packet with every program's method.
 pub(super) const USER: &str = "downpipe_bench";
 
 /// The server, with a large buffer pool until this is dropped.
@@ -44,7 +44,7 @@ impl Server {
         })?;
         let parts = stack::status(paths)?.parts;
         let pid = parts.iter().find(|part| part.name == "mysql").and_then(|part| part.pid);
-        // From here on things are put back, whatever happens.
+        // From here on, dropping the value restores the server.
         let server = Self { runtime, url, address, version, pid, buffer_pool_before };
         server.runtime.block_on(server.set_up(orders))?;
         Ok(server)
@@ -67,7 +67,7 @@ impl Server {
         format!("mysql://{USER}@{}/{}", self.address, tables::DATABASE)
     }
 
-    /// Puts things back as they were.
+    /// Restores the buffer pool and drops the account.
     fn restore(&self) -> Result<()> {
         self.runtime.block_on(async {
             let mut connection = connect(&self.url).await?;
@@ -93,14 +93,14 @@ async fn connect(url: &Url) -> Result<MySqlConnection> {
     options.connect().await.context("cannot connect to MySQL")
 }
 
-/// The server resizes in the background, and answers while it does.
+/// Sets the size of the buffer pool and waits until the server has resized it, which happens in the background.
 async fn set_buffer_pool(connection: &mut MySqlConnection, bytes: u64) -> Result<()> {
-    const PATIENCE: u32 = 600;
+    const MAX_POLLS: u32 = 600;
     let set = format!("SET GLOBAL innodb_buffer_pool_size = {bytes}");
     connection.execute(sqlx::raw_sql(AssertSqlSafe(set))).await?;
     let status = "SELECT variable_value FROM performance_schema.global_status
                   WHERE variable_name = 'Innodb_buffer_pool_resize_status_code'";
-    for _ in 0..PATIENCE {
+    for _ in 0..MAX_POLLS {
         let code: Option<String> = sqlx::query_scalar(status).fetch_optional(&mut *connection).await?;
         if code.is_none_or(|code| code == "0") {
             return Ok(());

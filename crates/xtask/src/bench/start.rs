@@ -1,4 +1,4 @@
-//! The Lambda's program: how long it takes to be ready, and what a small export costs once it is.
+//! `cargo xtask bench start`: how long the Lambda's program takes to be ready, and what a small export costs then.
 //!
 //! It is unpacked from the zip that is deployed, and started as Lambda starts it, by `runtime-api`; the events come from there
 //! too. Queue, topic, bucket and secret are those of a deployment on the stack.
@@ -21,7 +21,7 @@ use super::{
     report::{Report, Table},
     results::{self, Machine},
     s3::S3,
-    statistics::Spread,
+    statistics::{Spread, percentile},
 };
 use crate::{
     deploy::{self, DeployOptions, Deployment},
@@ -70,7 +70,7 @@ pub(super) struct SmallExports {
     pub(super) peak_kib: u64,
 }
 
-/// What `runtime-api` says.
+/// The answer of `runtime-api`.
 #[derive(Deserialize)]
 struct Run {
     start_wall_ms: f64,
@@ -87,7 +87,7 @@ struct Invocation {
     cpu_ms: f64,
 }
 
-/// Measures, keeps the figures, and prints them.
+/// Measures and keeps the figures.
 pub(super) fn run(lab: &Lab) -> Result<()> {
     let zip = lab.folder.join("start/downpipe.zip");
     let zip_bytes = deploy::package_for_lambda(&lab.bootstrap, &workspace::path("exports"), &zip)?;
@@ -108,12 +108,12 @@ pub(super) fn run(lab: &Lab) -> Result<()> {
     results::save(NAME, &start)
 }
 
-/// What the last measurement says.
+/// Returns the report of the last measurement.
 pub(super) fn report() -> Result<Option<Report>> {
     Ok(results::load(NAME)?.map(|start| write(&start)))
 }
 
-/// The program among what it needs.
+/// The program and its surroundings.
 struct Measured<'a> {
     lab: &'a Lab,
     /// Where Lambda unpacks the zip.
@@ -187,7 +187,7 @@ impl Measured<'_> {
         })
     }
 
-    /// What Lambda and `infra/template.yaml` put into the environment.
+    /// Returns the environment that Lambda and `infra/template.yaml` give the program.
     fn environment(&self, catalog: &str) -> Result<Vec<(&'static str, String)>> {
         let output = |name| self.deployment.output(name).map(str::to_owned);
         Ok(vec![
@@ -209,7 +209,7 @@ impl Measured<'_> {
         ])
     }
 
-    /// Starts the program, hands it the events, and hears what that took.
+    /// Starts the program, hands it the events, and returns what that took.
     fn run(&self, events: &[Value], environment: &[(&str, String)]) -> Result<Run> {
         let path = self.lab.folder.join("start/events.json");
         fs::write(&path, serde_json::to_vec(events)?)?;
@@ -287,27 +287,12 @@ fn verdicts(start: &Start) -> Vec<Verdict> {
     verdicts
 }
 
-/// The least figure that so many in a hundred do not exceed.
-fn percentile(figures: &[f64], percent: usize) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let rank = (sorted.len() * percent).div_ceil(100);
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_figures_that_were_measured() {
-        let figures: Vec<f64> = (1..=20).rev().map(f64::from).collect();
-        assert_eq!([5, 50, 95, 100].map(|percent| percentile(&figures, percent)), [1.0, 10.0, 19.0, 20.0]);
-        assert_eq!(percentile(&[7.0], 95), 7.0);
-    }
-
-    #[test]
-    fn every_event_asks_for_a_job_of_its_own() {
+    fn each_event_requests_another_job() {
         let events = events().unwrap();
         let bodies: std::collections::HashSet<_> =
             events.iter().map(|event| event["Records"][0]["body"].to_string()).collect();

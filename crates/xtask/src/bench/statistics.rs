@@ -11,7 +11,7 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// None of no figures.
+    /// Returns the spread; `None` when there are no figures.
     pub(super) fn of(figures: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = figures.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -33,8 +33,16 @@ impl fmt::Display for Spread {
     }
 }
 
-/// The straight line that lies nearest to some points, by least squares of the distances as shares of the points' own heights:
-/// points from a thousandth of a second to a minute have an equal say.
+/// Returns the least figure that so many in a hundred do not exceed.
+pub(super) fn percentile(figures: &[f64], percent: usize) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+/// The straight line nearest to some points, by least squares of the distances as shares of the points' heights. So points from a
+/// thousandth of a second to a minute have equal weight.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Line {
     pub(super) intercept: f64,
@@ -46,7 +54,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// None through points that have no two places, or no height.
+    /// Returns the line; `None` when all points have the same place, or one has no height.
     pub(super) fn through(points: &[(f64, f64)]) -> Option<Self> {
         if points.is_empty() || points.iter().any(|point| point.1 <= 0.0) {
             return None;
@@ -78,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spread_has_a_middle_and_two_ends() {
+    fn spread_has_median_least_and_most() {
         assert_eq!(Spread::of([]), None);
         assert_eq!(Spread::of([3.0, 1.0, 2.0]), Some(Spread { median: 2.0, least: 1.0, most: 3.0 }));
         assert_eq!(Spread::of([4.0, 1.0, 2.0, 3.0]).map(|spread| spread.median), Some(2.5));
@@ -90,27 +98,34 @@ mod tests {
     }
 
     #[test]
-    fn a_line_through_points_on_a_line_is_that_line() {
+    fn percentile_is_a_measured_figure() {
+        let figures: Vec<f64> = (1..=20).rev().map(f64::from).collect();
+        assert_eq!([5, 50, 95, 100].map(|percent| percentile(&figures, percent)), [1.0, 10.0, 19.0, 20.0]);
+        assert_eq!(percentile(&[7.0], 95), 7.0);
+    }
+
+    #[test]
+    fn line_through_points_of_a_line_is_that_line() {
         let line = Line::through(&[(0.0, 1.0), (1.0, 3.0), (10.0, 21.0)]).unwrap();
         assert!((line.intercept - 1.0).abs() < 1e-9 && (line.slope - 2.0).abs() < 1e-9);
         assert!((line.r_squared - 1.0).abs() < 1e-9 && line.furthest.1.abs() < 1e-9);
     }
 
     #[test]
-    fn a_line_knows_what_lies_beside_it() {
+    fn line_names_its_furthest_point() {
         let line = Line::through(&[(1.0, 1.0), (10.0, 10.0), (100.0, 150.0), (1000.0, 1000.0)]).unwrap();
         assert_eq!(line.furthest.0, (100.0, 150.0));
         assert!(line.furthest.1 > 0.2 && line.r_squared > 0.98 && line.r_squared < 1.0, "{line:?}");
     }
 
     #[test]
-    fn what_is_small_has_its_say() {
+    fn small_points_count_in_a_line_too() {
         let line = Line::through(&[(1e3, 0.011), (1e4, 0.020), (1e6, 1.5)]).unwrap();
         assert!((line.intercept - 0.01).abs() < 0.002, "{line:?}");
     }
 
     #[test]
-    fn a_point_makes_no_line() {
+    fn single_point_gives_no_line() {
         assert_eq!(Line::through(&[]), None);
         assert_eq!(Line::through(&[(1.0, 2.0), (1.0, 3.0)]), None);
     }

@@ -37,7 +37,7 @@ pub(super) async fn load(connection: &mut MySqlConnection, orders: u64) -> Resul
     Ok(())
 }
 
-/// What makes the tables, with so many rows in `orders`.
+/// Returns the SQL that makes the tables, with so many rows in `orders`.
 pub(super) fn sql(orders: u64) -> String {
     let (mut columns, mut values) = (String::new(), String::new());
     for n in 1..=WIDE {

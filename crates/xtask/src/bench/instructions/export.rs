@@ -1,8 +1,8 @@
-//! Whole exports: the command itself, from MySQL to a file, with all that the driver and the runtime do.
+//! Counts the instructions of whole exports: the command itself, from MySQL to a file, with driver and runtime.
 //!
-//! How many rows a read from the socket brings is chance, so these counts differ in the fourth digit from run to run. Half of the
-//! instructions are SHA-256's: valgrind hides the processor's own from the program, so it computes what elsewhere costs next to
-//! nothing (see `hash-sha256`, 52 a byte). The command is built as it ships, without names: `callgrind_annotate` knows few.
+//! The number of rows in a read from the socket is chance, so counts differ in the fourth digit from run to run. Half of the
+//! instructions are SHA-256: valgrind hides the processor's own instructions for it (see `hash-sha256`, 52 a byte). The command is
+//! built as it ships, without names, so `callgrind_annotate` knows few.
 
 use std::{
     fs,
@@ -72,7 +72,7 @@ fn load(server: &str) -> Result<()> {
     runtime.context("cannot start a runtime")?.block_on(load)
 }
 
-/// A definition for the shorter export, and one for the longer.
+/// Returns a definition for the shorter export, and one for the longer.
 fn catalog(folder: &Path) -> Result<PathBuf> {
     let catalog = folder.join("catalog");
     fs::create_dir_all(&catalog).with_context(|| format!("cannot make {}", catalog.display()))?;
