@@ -1,4 +1,4 @@
-//! How the demo talks: a few headed steps, and the commands as a person would type them.
+//! The output of the demo: a few headed steps, and the commands as a person would type them.
 
 use std::time::Instant;
 
@@ -30,7 +30,7 @@ impl Console {
         println!("\n{title}{rule}{seconds}\n");
     }
 
-    /// Says something, indented by two.
+    /// Prints a line, indented by two.
     #[expect(clippy::unused_self, reason = "everything that is said goes through here")]
     pub(super) fn say(&self, text: &str) {
         for line in text.split('\n') {
@@ -59,7 +59,7 @@ fn typed(words: &[&str]) -> String {
     text
 }
 
-/// Quotes what a shell would not take as it is.
+/// Quotes a word if a shell needs it.
 pub(super) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@|".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { quote(word) }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_can_be_pasted() {
+    fn command_is_shown_as_a_shell_takes_it() {
         assert_eq!(typed(&["aws", "s3", "cp", "s3://b/注文.csv", "-"]), "$ aws s3 cp 's3://b/注文.csv' -");
         assert_eq!(typed(&["echo", "it's", ""]), r"$ echo 'it'\''s' ''");
         let body = "x".repeat(WIDTH);

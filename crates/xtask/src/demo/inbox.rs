@@ -16,7 +16,7 @@ use super::console::Console;
 use crate::aws_cli::AwsCli;
 
 const QUEUE: &str = "downpipe-demo-inbox";
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Alice's inbox.
 pub(super) struct Inbox {
@@ -62,14 +62,14 @@ impl Inbox {
 
     /// Waits for the notice about this job. What earlier runs left behind is thrown away.
     pub(super) fn wait_for(&self, aws: AwsCli<'_>, job: &str) -> Result<Mail> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while Instant::now() < deadline {
             let mut mails = self.receive(aws)?.into_iter();
             if let Some(mail) = mails.find(|mail| mail.message_attributes["job_id"]["Value"] == job) {
                 return Ok(mail);
             }
         }
-        bail!("no notice about the job {job} came within {} s", PATIENCE.as_secs());
+        bail!("no notice about the job {job} came within {} s", TIMEOUT.as_secs());
     }
 
     fn receive(&self, aws: AwsCli<'_>) -> Result<Vec<Mail>> {

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use super::console::Console;
 use crate::{aws_cli::AwsCli, number::grouped, stack::StackEnv};
 
-/// A cold start and 300,000 rows take seconds; whoever waits longer than this wants to know why.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long the demo waits for a job. A cold start and 300,000 rows take seconds.
+const TIMEOUT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(50);
 
 /// The `downpipe` command on the stack.
@@ -22,6 +22,8 @@ pub(super) struct Downpipe<'a> {
     pub(super) program: PathBuf,
     pub(super) env: &'a StackEnv,
     pub(super) database_url: String,
+    /// More variables of its environment: where the ledger is.
+    pub(super) settings: Vec<(&'static str, String)>,
 }
 
 /// The part of a job that the demo looks at.
@@ -60,6 +62,7 @@ impl Downpipe<'_> {
             .env
             .apply_to(Command::new(&self.program).args(args))
             .env("DATABASE_URL", &self.database_url)
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .output()
             .with_context(|| format!("cannot run {}", self.program.display()))?;
         if !output.status.success() {
@@ -68,7 +71,7 @@ impl Downpipe<'_> {
         String::from_utf8(output.stdout).context("downpipe printed no text")
     }
 
-    /// Follows the job of a request until it has ended and its requester has been told. A job that fails is an error.
+    /// Follows the job of a request until it has ended and its requester is notified. A job that fails is an error.
     pub(super) fn watch(&self, console: &Console, request: &str) -> Result<Job> {
         let started = Instant::now();
         console.say("  0.0 s  sent");
@@ -90,13 +93,13 @@ impl Downpipe<'_> {
                     );
                 }
                 if job.notified_at.is_some() {
-                    console.say(&format!("{:5.1} s  told", started.elapsed().as_secs_f32()));
+                    console.say(&format!("{:5.1} s  notified", started.elapsed().as_secs_f32()));
                     return Ok(job);
                 }
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > TIMEOUT {
                 let state = seen.map_or("not in the ledger".to_owned(), |(state, _)| state);
-                bail!("the request {request} is {state} after {} s", PATIENCE.as_secs());
+                bail!("the request {request} is {state} after {} s", TIMEOUT.as_secs());
             }
             thread::sleep(POLL);
         }
@@ -117,14 +120,14 @@ impl Failure {
 }
 
 impl Job {
-    /// Where its file is.
+    /// Returns the path of its file.
     pub(super) fn address(&self) -> Result<&str> {
         let file = self.receipt.as_ref().and_then(|receipt| receipt.files.first());
         file.map(|file| file.address.as_str()).with_context(|| format!("the job {} has no receipt", self.id))
     }
 }
 
-/// The end of the worker's log, for an error; the log is not everything, so its own trouble is not an error.
+/// Returns the end of the worker's log, for an error; a log that cannot be read is not an error itself.
 pub(super) fn log_tail(aws: AwsCli<'_>, group: &str) -> String {
     let args = ["logs", "filter-log-events", "--log-group-name", group, "--query", "events[-20:].[message]"];
     let text =

@@ -6,12 +6,12 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 const MAX_COLUMN: usize = 26;
 
-/// The first `lines` lines, as they are.
+/// Returns the first `lines` lines, as they are.
 pub(super) fn head(file: &str, lines: usize) -> String {
     file.lines().take(lines).collect::<Vec<_>>().join("\n")
 }
 
-/// The header and the first `rows` rows, in columns.
+/// Returns the header and the first `rows` rows, in columns.
 pub(super) fn columns(file: &str, rows: usize) -> Result<String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(file.as_bytes());
     let records = reader.records().take(rows + 1);
@@ -49,13 +49,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_a_terminal_shows_them() {
+    fn column_is_as_wide_as_a_terminal_shows_it() {
         let file = "id,名前,note\n1,佐藤 蓮,\"a\nb\"\n22,Anna,\n3,,\n";
         assert_eq!(columns(file, 2).unwrap(), "id  名前     note\n1   佐藤 蓮  a⏎b\n22  Anna");
     }
 
     #[test]
-    fn a_long_cell_is_cut() {
+    fn cell_that_is_too_long_is_cut() {
         let long = cell(&"注".repeat(30));
         assert_eq!(long.width(), MAX_COLUMN - 1);
         assert!(long.ends_with('…'));

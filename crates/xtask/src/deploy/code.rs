@@ -27,8 +27,8 @@ pub(super) fn upload(aws: AwsCli<'_>, package: &Path) -> Result<String> {
     Ok(key)
 }
 
-/// A checksum, not a cryptographic hash: nobody here forges a build, and tests, which are not optimised, deploy a hundred
-/// megabytes.
+/// Returns a checksum, and not a cryptographic hash: no attacker is expected here, and tests, which are not optimised, deploy a
+/// hundred megabytes.
 fn key(content: &[u8]) -> String {
     let checksum = crc_fast::checksum(CrcAlgorithm::Crc64Nvme, content);
     format!("worker-{checksum:016x}-{}.zip", content.len())
@@ -36,7 +36,7 @@ fn key(content: &[u8]) -> String {
 
 fn make_bucket(aws: AwsCli<'_>) -> Result<()> {
     match aws.text(&["s3api", "create-bucket", "--bucket", BUCKET]) {
-        // Somebody else may have been quicker, or an earlier deployment.
+        // Another process, or an earlier deployment, may have uploaded the package.
         Err(err) if !err.to_string().contains("BucketAlready") => Err(err),
         _ => Ok(()),
     }

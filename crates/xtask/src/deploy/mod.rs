@@ -1,5 +1,6 @@
 //! Downpipe on the local stack, deployed from `infra/template.yaml` by the AWS CLI, as on AWS.
 
+mod cache;
 mod code;
 mod package;
 mod secret;
@@ -10,7 +11,9 @@ use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use self::cache::cache_parameters;
 pub use self::package::{Effort, package, package_for_lambda};
+pub use self::secret::put_signing_key;
 use crate::{aws_cli::AwsCli, stack::StackEnv, workspace};
 
 /// What is deployed, and under which name.
@@ -42,7 +45,7 @@ pub fn deploy(env: &StackEnv, options: &DeployOptions<'_>) -> Result<Deployment>
     let attempt = || -> Result<Deployment> {
         let aws = AwsCli::new(env);
         let key = code::upload(aws, options.package)?;
-        let secret = secret::put(aws, &secret_name(stack_name), options.database_url)?;
+        let secret = secret::put_login(aws, &secret_name(stack_name), options.database_url)?;
         create_or_update(env, options, &key, &secret)?;
         let deployment = Deployment { stack_name: stack_name.to_owned(), outputs: outputs(aws, stack_name)? };
         reserve_concurrency(aws, &deployment)?;
@@ -52,13 +55,13 @@ pub fn deploy(env: &StackEnv, options: &DeployOptions<'_>) -> Result<Deployment>
 }
 
 impl Deployment {
-    /// An output of the template, such as `QueueUrl`.
+    /// Returns an output of the template, such as `QueueUrl`.
     pub fn output(&self, name: &str) -> Result<&str> {
         let value = self.outputs.get(name);
         value.map(String::as_str).with_context(|| format!("{} has no output {name}", self.stack_name))
     }
 
-    /// The name of the secret with the database's login.
+    /// Returns the name of the secret with the database's login.
     pub fn secret(&self) -> String {
         secret_name(&self.stack_name)
     }
@@ -103,12 +106,20 @@ fn create_or_update(env: &StackEnv, options: &DeployOptions<'_>, key: &str, secr
     })
 }
 
-/// What the stack's events say about the failure; the command itself only says that there was one.
+/// Returns what the stack's events say about the failure; the command itself only says that there was one.
 fn reasons(aws: AwsCli<'_>, stack_name: &str) -> Result<String> {
     let failed = "StackEvents[?contains(ResourceStatus, 'FAILED')].[LogicalResourceId, ResourceStatusReason]";
     let args = ["cloudformation", "describe-stack-events", "--stack-name", stack_name];
     let text = aws.text(&[&args[..], &["--query", failed, "--output", "text"]].concat())?;
     Ok(text.trim().to_owned())
+}
+
+/// Deploys the table of a ledger from `infra/ledger.yaml`, and returns its name.
+pub fn deploy_ledger(aws: AwsCli<'_>, stack_name: &str) -> Result<String> {
+    let template = workspace::path("infra/ledger.yaml");
+    let deploy = ["cloudformation", "deploy", "--no-fail-on-empty-changeset", "--stack-name", stack_name];
+    aws.text(&[&deploy[..], &["--template-file", &template.to_string_lossy()]].concat())?;
+    outputs(aws, stack_name)?.remove("TableName").context("infra/ledger.yaml has no output TableName")
 }
 
 #[derive(Deserialize)]

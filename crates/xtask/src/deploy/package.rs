@@ -1,13 +1,12 @@
 //! The worker's zip, as Lambda unpacks it.
 
-use std::{
-    fs::{self, File},
-    io::{BufWriter, Write},
-    path::{Path, PathBuf},
-};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// The folder of the definitions in the zip; the template's default for `Catalog`.
 const CATALOG: &str = "exports";
@@ -22,7 +21,7 @@ pub enum Effort {
 }
 
 /// Lambda fetches and unpacks the zip at every cold start, while a person waits: it stays below 8 MiB.
-const MOST_BYTES: u64 = 8 << 20;
+const MAX_BYTES: u64 = 8 << 20;
 
 /// Writes a zip with `bootstrap` at its root and the definitions of the folder `exports` beside it.
 ///
@@ -58,10 +57,10 @@ pub fn package_for_lambda(bootstrap: &Path, exports: &Path, zip: &Path) -> Resul
 fn small_enough(zip: &Path) -> Result<u64> {
     let bytes = fs::metadata(zip)?.len();
     ensure!(
-        bytes < MOST_BYTES,
+        bytes < MAX_BYTES,
         "{}: expected a zip under {} MiB, got {:.2} MiB",
         zip.display(),
-        MOST_BYTES >> 20,
+        MAX_BYTES >> 20,
         bytes as f64 / f64::from(1 << 20)
     );
     Ok(bytes)
@@ -101,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_content_gives_the_same_bytes() {
+    fn package_of_the_same_content_has_the_same_bytes() {
         let dir = tempfile::tempdir().unwrap();
         let exports = dir.path().join("definitions");
         fs::create_dir(&exports).unwrap();
@@ -128,19 +127,19 @@ mod tests {
     }
 
     #[test]
-    fn a_zip_that_is_too_large_is_refused() {
+    fn package_over_the_limit_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let zip = dir.path().join("worker.zip");
         let file = File::create(&zip).unwrap();
-        file.set_len(MOST_BYTES - 1).unwrap();
-        assert_eq!(small_enough(&zip).unwrap(), MOST_BYTES - 1);
-        file.set_len(MOST_BYTES + (1 << 18)).unwrap();
+        file.set_len(MAX_BYTES - 1).unwrap();
+        assert_eq!(small_enough(&zip).unwrap(), MAX_BYTES - 1);
+        file.set_len(MAX_BYTES + (1 << 18)).unwrap();
         let err = small_enough(&zip).unwrap_err().to_string();
         assert!(err.ends_with("worker.zip: expected a zip under 8 MiB, got 8.25 MiB"), "{err}");
     }
 
     #[test]
-    fn a_worker_without_definitions_is_not_packaged() {
+    fn package_without_definitions_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("bootstrap"), "program").unwrap();
         let err =

@@ -1,6 +1,7 @@
-//! The database's login in Secrets Manager, in the form that RDS writes it.
+//! Secrets in Secrets Manager: the database's login in the form that RDS writes it, and the keys that sign cached receipts.
 
 use anyhow::{Context, Result};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use url::Url;
@@ -9,17 +10,29 @@ use crate::aws_cli::AwsCli;
 
 const DEFAULT_PORT: u16 = 3306;
 
-/// Creates or updates the secret and returns its ARN.
-pub(super) fn put(aws: AwsCli<'_>, name: &str, database_url: &str) -> Result<String> {
-    let login = login(database_url)?.to_string();
+/// Creates or updates the secret with a database's login, and returns its ARN.
+pub(super) fn put_login(aws: AwsCli<'_>, name: &str, database_url: &str) -> Result<String> {
+    put(aws, name, &login(database_url)?)
+}
+
+/// Creates or updates the secret with a new random key for receipts, and returns its ARN.
+pub fn put_signing_key(aws: AwsCli<'_>, name: &str) -> Result<String> {
+    let mut key = [0; 32];
+    fastrand::fill(&mut key);
+    put(aws, name, &json!({ "receipts": BASE64_STANDARD.encode(key) }))
+}
+
+/// Creates or updates a secret and returns its ARN.
+fn put(aws: AwsCli<'_>, name: &str, secret: &Value) -> Result<String> {
+    let secret = secret.to_string();
     let value = ["--secret-string", "file:///dev/stdin", "--query", "ARN", "--output", "text"];
     let create = [&["secretsmanager", "create-secret", "--name", name], &value[..]].concat();
-    let arn = aws.text_with_input(&create, &login).or_else(|err| {
+    let arn = aws.text_with_input(&create, &secret).or_else(|err| {
         if !err.to_string().contains("ResourceExistsException") {
             return Err(err);
         }
         let update = [&["secretsmanager", "put-secret-value", "--secret-id", name], &value[..]].concat();
-        aws.text_with_input(&update, &login)
+        aws.text_with_input(&update, &secret)
     })?;
     Ok(arn.trim().to_owned())
 }
@@ -30,7 +43,7 @@ pub(super) fn delete(aws: AwsCli<'_>, name: &str) -> Result<()> {
     aws.text(&args).map(drop)
 }
 
-/// The RDS-style JSON for a `mysql://` URL. Errors do not repeat the URL: it holds a password.
+/// Returns the RDS-style JSON for a `mysql://` URL. Errors do not repeat the URL: it holds a password.
 fn login(database_url: &str) -> Result<Value> {
     let url = Url::parse(database_url).context("the database's URL cannot be read")?;
     let decoded = |text: &str| -> Result<String> {
@@ -52,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_becomes_what_rds_would_write() {
+    fn secret_of_a_url_has_the_form_of_rds() {
         assert_eq!(
             login("mysql://alice:p%40ss%22@db.example.com:3307/shop?ssl-mode=DISABLED").unwrap(),
             json!({"engine": "mysql", "host": "db.example.com", "port": 3307, "username": "alice",
