@@ -1,7 +1,8 @@
-//! A proxy before AWS: between a client of ours and LocalStack or MiniStack, it passes everything on as it is, counts it by
-//! operation, and does to a request what it was told to.
+//! A proxy in front of AWS: passes requests from a client to LocalStack or MiniStack, counts them
+//! by operation, and applies rules to them.
 //!
-//! Requests and answers are held in memory whole. Parts are small enough for that, and a byte can be changed in one.
+//! The proxy holds requests and answers in memory as a whole. Parts are small enough for that, and
+//! a byte of one can be changed.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,109 +17,111 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::protocol::{Protocol, operation};
 
 type Answer = Response<Full<Bytes>>;
 
-/// What is done to a request.
+/// The effect of a rule on a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
-    /// It is answered with this status and code, and not passed on. An error within a 200 is `(200, "InternalError")`; without
-    /// a code the answer is empty.
+pub enum Action {
+    /// Answers with this status and code, without passing the request on. An error within a 200 is
+    /// `(200, "InternalError")`; without a code the answer is empty.
     Answer(u16, &'static str),
-    /// The connection is reset, and it is not passed on.
+    /// Resets the connection, without passing the request on.
     Reset,
-    /// It is passed on, and the connection reset instead of an answer.
+    /// Passes the request on, and resets the connection instead of answering.
     LoseAnswer,
-    /// Nothing of its body is read for so long; then it is passed on.
+    /// Reads nothing of the request's body for so long, and then passes it on.
     HoldRequest(Duration),
-    /// It is passed on, and its answer held back for so long.
+    /// Passes the request on, and holds its answer back for so long.
     HoldAnswer(Duration),
-    /// A bit in the middle of its body is changed on the way.
+    /// Flips a bit in the middle of the request's body.
     Corrupt,
-    /// Its sender hears nothing more of it. It arrives when a request of this operation has come, before that is answered.
+    /// Never answers the request. Passes it on when a request of this operation has come, before
+    /// that one is passed on.
     ArriveAfter(&'static str),
 }
 
-/// Which requests something is done to, and what.
+/// An action, and the requests that it applies to.
 #[derive(Debug, Clone)]
 pub struct Rule {
     operation: Option<&'static str>,
     part: Option<u32>,
     skip: u32,
     times: u32,
-    act: Act,
+    action: Action,
 }
 
 impl Rule {
-    /// Something done to the next request, whatever it is.
+    /// Applies an action to the next request of any operation.
     #[must_use]
-    pub fn any(act: Act) -> Self {
-        Self { operation: None, part: None, skip: 0, times: 1, act }
+    pub fn any(action: Action) -> Self {
+        Self { operation: None, part: None, skip: 0, times: 1, action }
     }
 
-    /// Something done to the next request of an operation, by AWS's name for it (`UploadPart`, `Publish`).
+    /// Applies an action to the next request of an operation, by AWS's name (`UploadPart`,
+    /// `Publish`).
     #[must_use]
-    pub fn on(operation: &'static str, act: Act) -> Self {
-        Self { operation: Some(operation), ..Self::any(act) }
+    pub fn on(operation: &'static str, action: Action) -> Self {
+        Self { operation: Some(operation), ..Self::any(action) }
     }
 
-    /// Only with the part of this number.
+    /// Restricts the rule to the part of this number.
     #[must_use]
     pub fn part(self, number: u32) -> Self {
         Self { part: Some(number), ..self }
     }
 
-    /// Not with the next one, but with the `k`-th from now, from 1.
+    /// Starts with the `k`-th matching request from now, from 1.
     #[must_use]
-    pub fn from_the(self, k: u32) -> Self {
+    pub fn starting_at(self, k: u32) -> Self {
         Self { skip: k - 1, ..self }
     }
 
-    /// With so many, one after the other.
+    /// Applies the rule to so many requests in a row.
     #[must_use]
     pub fn times(self, times: u32) -> Self {
         Self { times, ..self }
     }
 
-    /// With every one.
+    /// Applies the rule to every matching request.
     #[must_use]
     pub fn always(self) -> Self {
         self.times(u32::MAX)
     }
 
-    fn is_for(&self, request: &Passing) -> bool {
+    fn matches(&self, request: &ProxiedRequest) -> bool {
         self.operation.is_none_or(|operation| operation == request.operation)
             && self.part.is_none_or(|part| Some(part) == request.part)
     }
 }
 
-/// A request that comes by.
+/// A request that the proxy received.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Passing {
-    /// The how many-th of all requests it is, from 1.
+pub struct ProxiedRequest {
+    /// The request's number among all requests, from 1.
     pub number: u32,
-    /// AWS's name for what it asks.
+    /// AWS's name of the operation.
     pub operation: String,
-    /// The part, if it brings one.
+    /// The part number, if the request has one.
     pub part: Option<u32>,
 }
 
-/// Where a request is.
+/// A step of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// It is here, and nothing has been done about it.
-    Came,
-    /// It has been carried out, and its sender does not know yet.
-    CarriedOut,
+    /// The proxy has received the request, and has not passed it on.
+    Received,
+    /// The server has executed the request, and the client has no answer yet.
+    Executed,
 }
 
-type Watcher = Arc<dyn Fn(&Passing, Moment) + Send + Sync>;
+type Watcher = Arc<dyn Fn(&ProxiedRequest, Moment) + Send + Sync>;
 
-/// The proxy. Gone with this, with all its connections.
+/// The proxy. Dropping it closes all its connections.
 #[derive(Debug)]
 pub struct HttpProxy {
     address: SocketAddr,
@@ -129,14 +132,16 @@ pub struct HttpProxy {
 struct State {
     /// `host:port`
     upstream: String,
-    told: Mutex<Told>,
+    record: Mutex<Record>,
     watcher: Mutex<Option<Watcher>>,
+    /// Changes when every connection is to be reset. Each connection holds a receiver.
+    cut: watch::Sender<()>,
 }
 
 #[derive(Default)]
-struct Told {
+struct Record {
     rules: Vec<Rule>,
-    passed: Vec<Passing>,
+    requests: Vec<ProxiedRequest>,
     injected: u32,
     held: Vec<(&'static str, Request<Bytes>)>,
 }
@@ -148,50 +153,59 @@ impl fmt::Debug for State {
 }
 
 impl HttpProxy {
-    /// A proxy before this endpoint (`http://host:port`).
-    pub async fn before(endpoint: &str) -> Self {
+    /// Starts a proxy in front of this endpoint (`http://host:port`).
+    pub async fn start(endpoint: &str) -> Self {
         let upstream = endpoint.strip_prefix("http://").expect("an endpoint on this machine").to_owned();
-        let state = Arc::new(State { upstream, told: Mutex::default(), watcher: Mutex::default() });
+        let (cut, _) = watch::channel(());
+        let state = Arc::new(State { upstream, record: Mutex::default(), watcher: Mutex::default(), cut });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepting = tokio::spawn(accept(listener, Arc::clone(&state))).abort_handle();
         Self { address, state, accepting }
     }
 
-    /// The endpoint that a client is to be given.
+    /// Returns the endpoint for clients.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Does something to requests from now on. What was told first goes first; a request has one thing done to it.
-    pub fn tell(&self, rule: Rule) {
-        self.state.told().rules.push(rule);
+    /// Adds a rule for later requests. Rules apply in the order in which they were added; one
+    /// action applies to a request.
+    pub fn add_rule(&self, rule: Rule) {
+        self.state.record().rules.push(rule);
     }
 
-    /// Does nothing more to anything.
-    pub fn relent(&self) {
-        self.state.told().rules.clear();
+    /// Removes all rules.
+    pub fn clear_rules(&self) {
+        self.state.record().rules.clear();
     }
 
-    /// Calls this at every step of every request, and lets it go on when the call has returned: whoever wants to kill a process
-    /// exactly there can.
-    pub fn watch(&self, watcher: impl Fn(&Passing, Moment) + Send + Sync + 'static) {
+    /// Resets every connection, and returns how many there were. A request under way is executed or not.
+    pub fn cut_connections(&self) -> u32 {
+        let open = self.state.cut.receiver_count();
+        self.state.cut.send_replace(());
+        u32::try_from(open).unwrap()
+    }
+
+    /// Calls this at every step of every request, and continues the request when the call has
+    /// returned. A test can thus kill a process at an exact step.
+    pub fn watch(&self, watcher: impl Fn(&ProxiedRequest, Moment) + Send + Sync + 'static) {
         *lock(&self.state.watcher) = Some(Arc::new(watcher));
     }
 
-    /// How often something was done to a request.
+    /// Returns how many requests an action was applied to.
     pub fn injected(&self) -> u32 {
-        self.state.told().injected
+        self.state.record().injected
     }
 
-    /// What has come by, in order.
-    pub fn passed(&self) -> Vec<Passing> {
-        self.state.told().passed.clone()
+    /// Returns the requests received so far, in order.
+    pub fn requests(&self) -> Vec<ProxiedRequest> {
+        self.state.record().requests.clone()
     }
 
-    /// How many requests of an operation have come by.
+    /// Counts the requests of an operation.
     pub fn count(&self, operation: &str) -> usize {
-        self.state.told().passed.iter().filter(|passing| passing.operation == operation).count()
+        self.state.record().requests.iter().filter(|proxied| proxied.operation == operation).count()
     }
 }
 
@@ -202,38 +216,38 @@ impl Drop for HttpProxy {
 }
 
 impl State {
-    fn told(&self) -> MutexGuard<'_, Told> {
-        lock(&self.told)
+    fn record(&self) -> MutexGuard<'_, Record> {
+        lock(&self.record)
     }
 
-    fn watched(&self, passing: &Passing, moment: Moment) {
+    fn notify_watcher(&self, proxied: &ProxiedRequest, moment: Moment) {
         let watcher = lock(&self.watcher).clone();
         if let Some(watcher) = watcher {
-            watcher(passing, moment);
+            watcher(proxied, moment);
         }
     }
 }
 
-impl Told {
-    /// Numbers a request, and says what is to be done to it.
-    fn take(&mut self, operation: String, part: Option<u32>) -> (Passing, Option<Act>) {
-        let number = u32::try_from(self.passed.len()).unwrap() + 1;
-        let passing = Passing { number, operation, part };
-        self.passed.push(passing.clone());
-        let mut act = None;
-        for rule in self.rules.iter_mut().filter(|rule| rule.is_for(&passing)) {
+impl Record {
+    /// Numbers a request, and returns the action that applies to it.
+    fn register(&mut self, operation: String, part: Option<u32>) -> (ProxiedRequest, Option<Action>) {
+        let number = u32::try_from(self.requests.len()).unwrap() + 1;
+        let proxied = ProxiedRequest { number, operation, part };
+        self.requests.push(proxied.clone());
+        let mut action = None;
+        for rule in self.rules.iter_mut().filter(|rule| rule.matches(&proxied)) {
             if rule.skip > 0 {
                 rule.skip -= 1;
-            } else if act.is_none() && rule.times > 0 {
+            } else if action.is_none() && rule.times > 0 {
                 rule.times -= 1;
-                act = Some(rule.act.clone());
+                action = Some(rule.action.clone());
             }
         }
-        self.injected += u32::from(act.is_some());
-        (passing, act)
+        self.injected += u32::from(action.is_some());
+        (proxied, action)
     }
 
-    fn released(&mut self, operation: &str) -> Vec<Request<Bytes>> {
+    fn release_held(&mut self, operation: &str) -> Vec<Request<Bytes>> {
         let held = std::mem::take(&mut self.held);
         let (released, held) = held.into_iter().partition::<Vec<_>, _>(|(after, _)| *after == operation);
         self.held = held;
@@ -251,16 +265,18 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-/// Serves one connection, until its end or until it is to be reset.
+/// Serves one connection until its end, or until an action resets it.
 async fn serve(stream: TcpStream, state: Arc<State>) {
-    let to_reset = Notify::new();
+    let (to_reset, mut cut) = (Notify::new(), state.cut.subscribe());
     let service = service_fn(|request| pass(request, &state, &to_reset));
     let mut connection =
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     tokio::select! {
-        _ = &mut connection => {}
-        () = to_reset.notified() => connection.into_parts().io.into_inner().set_zero_linger().unwrap(),
+        _ = &mut connection => return,
+        () = to_reset.notified() => {}
+        _ = cut.changed() => {}
     }
+    connection.into_parts().io.into_inner().set_zero_linger().unwrap();
 }
 
 /// Answers one request.
@@ -271,35 +287,35 @@ async fn pass(request: Request<Incoming>, state: &State, to_reset: &Notify) -> R
     let form = if is_form { (&mut body).collect().await?.to_bytes() } else { Bytes::new() };
     let protocol = Protocol::of(&head, is_form);
     let (operation, part) = operation(&head, &form);
-    let (passing, act) = state.told().take(operation, part);
-    state.watched(&passing, Moment::Came);
+    let (proxied, action) = state.record().register(operation, part);
+    state.notify_watcher(&proxied, Moment::Received);
     let reset = async || {
         to_reset.notify_one();
         std::future::pending::<Answer>().await
     };
-    if let Some(Act::HoldRequest(time)) = act {
+    if let Some(Action::HoldRequest(time)) = action {
         tokio::time::sleep(time).await;
     }
     let body = if is_form { form } else { body.collect().await?.to_bytes() };
     let request = Request::from_parts(head, body);
-    let released = state.told().released(&passing.operation);
+    let released = state.record().release_held(&proxied.operation);
     for late in released {
         state.forward(late).await;
     }
-    let answer = match act {
-        Some(Act::Answer(status, code)) => return Ok(protocol.refusal(status, code)),
-        Some(Act::Reset) => return Ok(reset().await),
-        Some(Act::ArriveAfter(operation)) => {
-            state.told().held.push((operation, request));
+    let answer = match action {
+        Some(Action::Answer(status, code)) => return Ok(protocol.refusal(status, code)),
+        Some(Action::Reset) => return Ok(reset().await),
+        Some(Action::ArriveAfter(operation)) => {
+            state.record().held.push((operation, request));
             return Ok(std::future::pending().await);
         }
-        Some(Act::Corrupt) => state.forward(request.map(corrupted)).await,
+        Some(Action::Corrupt) => state.forward(request.map(corrupted)).await,
         _ => state.forward(request).await,
     };
-    state.watched(&passing, Moment::CarriedOut);
-    match act {
-        Some(Act::LoseAnswer) => Ok(reset().await),
-        Some(Act::HoldAnswer(time)) => {
+    state.notify_watcher(&proxied, Moment::Executed);
+    match action {
+        Some(Action::LoseAnswer) => Ok(reset().await),
+        Some(Action::HoldAnswer(time)) => {
             tokio::time::sleep(time).await;
             Ok(answer)
         }
@@ -308,9 +324,9 @@ async fn pass(request: Request<Incoming>, state: &State, to_reset: &Notify) -> R
 }
 
 impl State {
-    /// Passes a request on, with its `Host` header and all else as it came.
+    /// Passes a request on unchanged, its `Host` header included.
     async fn forward(&self, mut request: Request<Bytes>) -> Answer {
-        // Those two are between the sender and us. (We have read the body already.)
+        // These two headers concern the client and the proxy, which has already read the body.
         request.headers_mut().remove(EXPECT);
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         let stream = TcpStream::connect(&self.upstream).await.unwrap();

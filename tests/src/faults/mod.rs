@@ -1,13 +1,14 @@
-//! Faults, injected into an export on real parts, and the means to inject them.
+//! Injects faults into exports between real parts.
 //!
-//! Between the parts stand proxies, an [HTTP one](http_proxy) before AWS and [one before MySQL](mysql_proxy), that break what they
-//! are told to. A fault is a function that sets a [scene](scene::Scene) as often as it is asked to, breaks something, lets the
-//! export be attempted as the worker would, and looks at what is left. What can happen to [whole workers](workers) happens to real
-//! processes. All of them are in [`FAULTS`]: a few times each in the
-//! tests, many times in `cargo xtask faults`.
+//! Two proxies stand between the parts: an [HTTP proxy](http_proxy) in front of AWS and [one in
+//! front of MySQL](mysql_proxy). A fault is a function that sets up a [scene](scene::Scene), breaks
+//! something, makes attempts as the worker would, and inspects what is left. Faults of [whole
+//! workers](workers) happen to real processes, and so do those of [their cache](caches). [`FAULTS`] lists all of them: the tests inject each
+//! a few times, `cargo xtask faults` many times.
 
+pub mod caches;
+pub mod fault_run;
 pub mod http_proxy;
-pub mod lab;
 pub mod mysql;
 pub mod mysql_proxy;
 mod protocol;
@@ -16,46 +17,97 @@ pub mod scene;
 pub mod workers;
 
 use futures_util::future::LocalBoxFuture;
+use xtask::demo::LedgerChoice;
 use xtask::faults::Outcome;
 
-use self::lab::{Lab, Plan};
-use self::workers::{broken, delivery, killed, memory, runs, secrets};
+use self::caches::{content, login, memcached, network};
+use self::fault_run::{FaultRun, Plan};
+use self::workers::{broken, delivery, dynamodb, kill_loop, killed, memory, runs, secrets};
 
 /// A fault that can be injected.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
-    /// What it is called on the command line: `s3-reset`.
+    /// The name on the command line: `s3-reset`.
     pub name: &'static str,
-    /// How often it is injected when nobody says how often.
+    /// The default number of injections.
     pub times: u32,
-    /// How often in the tests.
-    pub few: u32,
-    /// Injects it.
-    pub inject: for<'a> fn(&'a Lab, &'a Plan) -> LocalBoxFuture<'a, Outcome>,
+    /// The number of injections in the tests. 0 for a fault that needs the whole machine, because
+    /// it would slow down the faults beside it.
+    pub times_in_tests: u32,
+    inject: for<'a> fn(&'a FaultRun, &'a Plan) -> LocalBoxFuture<'a, Outcome>,
+}
+
+/// Faults of workers for which a ledger in DynamoDB changes nothing, or without which there is none.
+const OF_THE_DATABASE: [&str; 2] = ["worker-secret-rotated", "worker-wrong-authority"];
+
+impl Fault {
+    /// Injects the fault. The outcome of a ledger in DynamoDB has a name of its own.
+    pub async fn inject(&self, fault_run: &FaultRun, plan: &Plan) -> Outcome {
+        let outcome = (self.inject)(fault_run, plan).await;
+        match fault_run.ledger() {
+            LedgerChoice::Mysql => outcome,
+            LedgerChoice::Dynamodb => {
+                Outcome { fault: format!("{}, ledger in DynamoDB", outcome.fault), ..outcome }
+            }
+        }
+    }
+
+    /// Returns whether the fault is injected with the ledger there. Some faults need no ledger, and some are always those of a ledger
+    /// in DynamoDB.
+    #[must_use]
+    pub fn concerns(&self, ledger: LedgerChoice) -> bool {
+        let of_workers = self.name.starts_with("worker-") && !self.name.starts_with("worker-dynamodb-");
+        ledger == LedgerChoice::Mysql || (of_workers && !OF_THE_DATABASE.contains(&self.name))
+    }
 }
 
 macro_rules! fault {
-    ($name:literal, $times:literal, $few:literal, $inject:path) => {
-        Fault { name: $name, times: $times, few: $few, inject: |lab, plan| Box::pin($inject(lab, plan)) }
+    ($name:literal, $times:literal, $times_in_tests:literal, $inject:path) => {
+        Fault {
+            name: $name,
+            times: $times,
+            times_in_tests: $times_in_tests,
+            inject: |fault_run, plan| Box::pin($inject(fault_run, plan)),
+        }
     };
 }
 
-/// All of them. What takes longest comes first, as some are injected at the same time.
+/// All faults. The longest come first, because some run at the same time.
 pub const FAULTS: &[Fault] = &[
     fault!("s3-blackhole", 6, 2, s3::blackhole),
+    fault!("worker-kill-loop", 40, 0, kill_loop::steady),
+    fault!("worker-fast-kill-loop", 40, 0, kill_loop::fast),
     fault!("worker-continuation", 2, 2, runs::continuation),
     fault!("worker-killed-at-request", 90, 6, killed::at_requests),
     fault!("worker-killed-at-statement", 90, 6, killed::at_statements),
     fault!("worker-killed-at-time", 40, 4, killed::at_times),
     fault!("worker-zombie", 16, 4, runs::zombie),
     fault!("worker-deadline", 2, 1, runs::deadline),
-    fault!("worker-duplicates-at-once", 6, 2, delivery::at_once),
+    fault!("worker-duplicates-at-once", 6, 2, delivery::concurrent),
     fault!("worker-duplicates-late", 4, 2, delivery::late),
     fault!("worker-sns-throttled", 4, 2, delivery::throttled),
-    fault!("worker-told-and-killed", 4, 1, killed::after_publish),
+    fault!("worker-notified-and-killed", 4, 1, killed::after_publish),
     fault!("worker-mysql-cut", 16, 4, broken::mysql_cut),
     fault!("worker-mysql-restart", 6, 2, broken::mysql_restart),
     fault!("worker-s3-500", 20, 4, broken::s3_500),
+    fault!("worker-dynamodb-lost", 30, 6, dynamodb::lost_answer),
+    fault!("worker-dynamodb-throttled", 20, 4, dynamodb::throttled),
+    fault!("worker-dynamodb-killed", 40, 6, dynamodb::killed),
+    fault!("cache-down-at-start", 4, 1, network::down_at_start),
+    fault!("cache-down-midway", 4, 1, network::down_midway),
+    fault!("cache-slow", 4, 1, network::slow),
+    fault!("cache-black-hole", 4, 1, network::black_hole),
+    fault!("cache-full", 2, 1, content::full),
+    fault!("cache-evicted", 2, 1, content::evicted),
+    fault!("cache-wrong-type", 2, 1, content::wrong_type),
+    fault!("cache-stale-object", 4, 2, content::stale_object),
+    fault!("cache-forged-entry", 6, 3, content::forged_entry),
+    fault!("cache-clock", 4, 2, content::clock),
+    fault!("cache-bad-token", 6, 1, login::bad_token),
+    fault!("cache-clock-of-login", 4, 2, login::clock),
+    fault!("cache-memcached-down", 4, 1, memcached::down),
+    fault!("cache-memcached-black-hole", 4, 1, memcached::black_hole),
+    fault!("cache-memcached-wrong-value", 4, 2, memcached::wrong_value),
     fault!("worker-panic", 6, 3, broken::panicked),
     fault!("worker-secret-rotated", 4, 1, secrets::rotated),
     fault!("worker-wrong-authority", 2, 1, secrets::wrong_authority),

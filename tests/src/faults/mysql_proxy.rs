@@ -1,4 +1,5 @@
-//! A proxy before MySQL: it passes bytes on as they are, and breaks connections where and how it was told to.
+//! A proxy in front of MySQL: passes bytes on unchanged, and breaks connections where a test asks
+//! for it.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -11,60 +12,61 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::http_proxy::Moment;
 
-/// A greeting that ends after the server's version, in a packet that is otherwise well: protocol 10, version 8.
+/// A greeting that ends after the server's version, in an otherwise valid packet: protocol 10,
+/// version 8.
 const SHORT_GREETING: [u8; 7] = [3, 0, 0, 0, 10, b'8', 0];
 
-/// How a connection breaks.
+/// The way in which a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Break {
-    /// Both sides see it closed.
+    /// Closes the connection on both sides.
     Close,
-    /// The client sees it reset.
+    /// Resets the client's side.
     Reset,
-    /// Nothing more is passed on, and nobody sees anything.
+    /// Passes nothing more on, and leaves both sides open.
     Silence,
-    /// The client is told something that is no greeting. Only before the server's own.
+    /// Sends the client an incomplete greeting. Only before the server's own.
     ShortGreeting,
 }
 
-/// How the client sees a connection end.
+/// The end of a connection as the client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Close,
     Reset,
 }
 
-/// What becomes of all connections.
+/// The state of the network between client and server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Weather {
+enum Network {
     #[default]
-    Fair,
-    /// What is there is cut, what comes is cut.
+    Up,
+    /// Every connection is cut, new ones included.
     Down,
-    /// What is there is silent, what comes is accepted and silent.
+    /// Every connection is silent; new ones are accepted.
     Silent,
 }
 
-/// Where a connection is to break.
+/// A fault, and the place in a connection's answers where it happens.
 #[derive(Debug, Clone, Copy)]
 struct Fault {
     connection: usize,
     after: u64,
-    what: What,
+    effect: Effect,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum What {
-    /// To this connection.
+enum Effect {
+    /// Breaks this connection.
     Break(Break),
-    /// To all of them.
-    Weather(Weather),
+    /// Changes the network of all connections.
+    Network(Network),
 }
 
 type Watcher = Arc<dyn Fn(usize, u64) + Send + Sync>;
 type StatementWatcher = Arc<dyn Fn(u32, Moment) + Send + Sync>;
 
-/// The proxy. Gone with this, with all its connections.
+/// The proxy. Dropping it closes all its connections.
 #[derive(Debug)]
 pub struct MySqlProxy {
     address: SocketAddr,
@@ -75,16 +77,16 @@ pub struct MySqlProxy {
 }
 
 struct State {
-    weather: watch::Sender<Weather>,
-    told: Mutex<Told>,
+    network: watch::Sender<Network>,
+    record: Mutex<Record>,
     watcher: Mutex<Option<Watcher>>,
     statement_watcher: Mutex<Option<StatementWatcher>>,
 }
 
 #[derive(Default)]
-struct Told {
+struct Record {
     faults: Vec<Fault>,
-    /// The bytes that each connection was answered, in the order in which they were opened.
+    /// The number of bytes answered on each connection, in the order of opening.
     answered: Vec<u64>,
     statements: u32,
     injected: u32,
@@ -92,18 +94,18 @@ struct Told {
 
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").field("weather", &*self.weather.borrow()).finish_non_exhaustive()
+        f.debug_struct("State").field("network", &*self.network.borrow()).finish_non_exhaustive()
     }
 }
 
 impl MySqlProxy {
-    /// A proxy before the server of this URL (`mysql://user:password@host:port/…`).
-    pub async fn before(url: &str) -> Self {
+    /// Starts a proxy in front of the server of this URL (`mysql://user:password@host:port/…`).
+    pub async fn start(url: &str) -> Self {
         let upstream = host_and_port(url).to_owned();
-        let (weather, _) = watch::channel(Weather::Fair);
+        let (network, _) = watch::channel(Network::Up);
         let state = Arc::new(State {
-            weather,
-            told: Mutex::default(),
+            network,
+            record: Mutex::default(),
             watcher: Mutex::default(),
             statement_watcher: Mutex::default(),
         });
@@ -113,67 +115,73 @@ impl MySqlProxy {
         Self { address, upstream, state, accepting }
     }
 
-    /// The same URL, by way of this proxy.
+    /// Returns a URL that goes through this proxy.
     pub fn url(&self, url: &str) -> String {
         url.replacen(&self.upstream, &self.address.to_string(), 1)
     }
 
-    /// Breaks a connection (the first one of all is 1) when so many bytes of the server's answers have been passed on. With 0, it
-    /// is accepted, and broken before the server's greeting.
+    /// Breaks a connection, numbered from 1, when so many bytes of answers have been passed on.
+    /// With 0 the connection is accepted, and broken before the server's greeting.
     pub fn break_off(&self, connection: usize, after: u64, how: Break) {
-        self.state.told().faults.push(Fault { connection, after, what: What::Break(how) });
+        self.state.record().faults.push(Fault { connection, after, effect: Effect::Break(how) });
     }
 
-    /// The server goes down: every connection is cut, and whoever connects is cut off at once.
+    /// Takes the server down: cuts every connection, and every new one at once.
     pub fn go_down(&self) {
-        self.state.blow(Weather::Down);
+        self.state.set_network(Network::Down);
     }
 
-    /// As [`go_down`](Self::go_down), when a connection has been answered so many bytes.
+    /// Takes the server down when a connection has been answered so many bytes.
     pub fn go_down_after(&self, connection: usize, after: u64) {
-        self.state.told().faults.push(Fault { connection, after, what: What::Weather(Weather::Down) });
+        self.state.record().faults.push(Fault { connection, after, effect: Effect::Network(Network::Down) });
     }
 
-    /// A network that swallows everything: connections stay open, nothing is passed on, in neither direction.
+    /// Silences the network: connections stay open, and no byte passes in either direction.
     pub fn fall_silent(&self) {
-        self.state.blow(Weather::Silent);
+        self.state.set_network(Network::Silent);
     }
 
-    /// As [`fall_silent`](Self::fall_silent), when a connection has been answered so many bytes.
+    /// Silences the network when a connection has been answered so many bytes.
     pub fn fall_silent_after(&self, connection: usize, after: u64) {
-        self.state.told().faults.push(Fault { connection, after, what: What::Weather(Weather::Silent) });
+        self.state.record().faults.push(Fault {
+            connection,
+            after,
+            effect: Effect::Network(Network::Silent),
+        });
     }
 
-    /// All is well again; silent connections go on where they were.
+    /// Restores the network. Silent connections continue where they stopped.
     pub fn recover(&self) {
-        self.state.weather.send_replace(Weather::Fair);
+        self.state.network.send_replace(Network::Up);
     }
 
-    /// Calls this whenever bytes of an answer have been passed on, with the connection's number and the bytes it was answered so
-    /// far, and goes on when the call has returned. A connection that is opened has been answered 0.
+    /// Calls this after bytes of an answer were passed on, with the connection's number and its
+    /// total. The connection continues when the call has returned. A new connection reports 0.
     pub fn watch(&self, watcher: impl Fn(usize, u64) + Send + Sync + 'static) {
         *lock(&self.state.watcher) = Some(Arc::new(watcher));
     }
 
-    /// Calls this at every statement, which is whatever a client says at once, with its number among all of them, from 1: before it is
-    /// passed on, and before the first of its answer is. It goes on when the call has returned.
+    /// Calls this at every statement, which is all that a client sends at once, with its number
+    /// from 1. The calls come before the statement is passed on, and before its answer is. The
+    /// statement continues when the call has returned.
     pub fn watch_statements(&self, watcher: impl Fn(u32, Moment) + Send + Sync + 'static) {
         *lock(&self.state.statement_watcher) = Some(Arc::new(watcher));
     }
 
-    /// How many statements have come by.
+    /// Returns the number of statements.
     pub fn statements(&self) -> u32 {
-        self.state.told().statements
+        self.state.record().statements
     }
 
-    /// How often something was broken: connections by [`break_off`](Self::break_off), all of them at once by the others.
+    /// Returns the number of faults: connections broken by [`break_off`](Self::break_off), and
+    /// changes of the network.
     pub fn injected(&self) -> u32 {
-        self.state.told().injected
+        self.state.record().injected
     }
 
-    /// The bytes that each connection was answered, in the order in which they were opened.
+    /// Returns the number of bytes answered on each connection, in the order of opening.
     pub fn answered(&self) -> Vec<u64> {
-        self.state.told().answered.clone()
+        self.state.record().answered.clone()
     }
 }
 
@@ -184,16 +192,16 @@ impl Drop for MySqlProxy {
 }
 
 impl State {
-    fn told(&self) -> MutexGuard<'_, Told> {
-        lock(&self.told)
+    fn record(&self) -> MutexGuard<'_, Record> {
+        lock(&self.record)
     }
 
-    /// Notes that a connection was answered so many bytes more.
+    /// Records that a connection was answered so many more bytes.
     fn answered(&self, connection: usize, bytes: u64) {
         let total = {
-            let mut told = self.told();
-            told.answered[connection - 1] += bytes;
-            told.answered[connection - 1]
+            let mut record = self.record();
+            record.answered[connection - 1] += bytes;
+            record.answered[connection - 1]
         };
         let watcher = lock(&self.watcher).clone();
         if let Some(watcher) = watcher {
@@ -201,41 +209,41 @@ impl State {
         }
     }
 
-    /// Numbers a statement that has come.
-    fn asked(&self) -> u32 {
+    /// Numbers a statement that has arrived.
+    fn register_statement(&self) -> u32 {
         let number = {
-            let mut told = self.told();
-            told.statements += 1;
-            told.statements
+            let mut record = self.record();
+            record.statements += 1;
+            record.statements
         };
-        self.watched(number, Moment::Came);
+        self.notify_statement_watcher(number, Moment::Received);
         number
     }
 
-    fn watched(&self, statement: u32, moment: Moment) {
+    fn notify_statement_watcher(&self, statement: u32, moment: Moment) {
         let watcher = lock(&self.statement_watcher).clone();
         if let Some(watcher) = watcher {
             watcher(statement, moment);
         }
     }
 
-    fn blow(&self, weather: Weather) {
-        self.told().injected += 1;
-        self.weather.send_replace(weather);
+    fn set_network(&self, network: Network) {
+        self.record().injected += 1;
+        self.network.send_replace(network);
     }
 
-    /// How many more bytes a connection may be answered before something happens.
-    fn left(&self, connection: usize) -> Option<u64> {
-        let told = self.told();
-        let fault = told.faults.iter().find(|fault| fault.connection == connection)?;
-        Some(fault.after.saturating_sub(told.answered[connection - 1]))
+    /// Returns how many more bytes a connection may be answered before its next fault.
+    fn bytes_until_fault(&self, connection: usize) -> Option<u64> {
+        let record = self.record();
+        let fault = record.faults.iter().find(|fault| fault.connection == connection)?;
+        Some(fault.after.saturating_sub(record.answered[connection - 1]))
     }
 
-    /// What happens to a connection now that it has been answered so much. It happens once.
-    fn due(&self, connection: usize) -> Option<What> {
-        let mut told = self.told();
-        let at = told.faults.iter().position(|fault| fault.connection == connection)?;
-        Some(told.faults.remove(at).what)
+    /// Removes and returns the fault that is due on a connection.
+    fn take_due_fault(&self, connection: usize) -> Option<Effect> {
+        let mut record = self.record();
+        let at = record.faults.iter().position(|fault| fault.connection == connection)?;
+        Some(record.faults.remove(at).effect)
     }
 }
 
@@ -245,9 +253,9 @@ async fn accept(listener: TcpListener, upstream: String, state: Arc<State>) {
         tokio::select! {
             Ok((client, _)) = listener.accept() => {
                 let number = {
-                    let mut told = state.told();
-                    told.answered.push(0);
-                    told.answered.len()
+                    let mut record = state.record();
+                    record.answered.push(0);
+                    record.answered.len()
                 };
                 drop(connections.spawn(serve(client, upstream.clone(), number, Arc::clone(&state))));
             }
@@ -256,7 +264,7 @@ async fn accept(listener: TcpListener, upstream: String, state: Arc<State>) {
     }
 }
 
-/// Serves one connection to its end, whatever that is.
+/// Serves one connection to its end.
 async fn serve(mut client: TcpStream, upstream: String, number: usize, state: Arc<State>) {
     state.answered(number, 0);
     if pump(&mut client, &upstream, number, &state).await == End::Reset {
@@ -264,35 +272,35 @@ async fn serve(mut client: TcpStream, upstream: String, number: usize, state: Ar
     }
 }
 
-/// Passes bytes on in both directions until the connection is to break, or one side has closed it.
+/// Passes bytes on in both directions until a fault is due, or one side closes the connection.
 async fn pump(client: &mut TcpStream, upstream: &str, number: usize, state: &State) -> End {
-    let mut weather = state.weather.subscribe();
+    let mut network = state.network.subscribe();
     let mut server = None;
     let mut unanswered = None;
-    let (mut asked, mut answer) = (vec![0; 16 << 10], vec![0; 16 << 10]);
+    let (mut request, mut answer) = (vec![0; 16 << 10], vec![0; 16 << 10]);
     loop {
-        let now = *weather.borrow_and_update();
+        let now = *network.borrow_and_update();
         match now {
-            Weather::Fair => {}
-            Weather::Down => return End::Reset,
-            Weather::Silent => {
-                weather.changed().await.unwrap();
+            Network::Up => {}
+            Network::Down => return End::Reset,
+            Network::Silent => {
+                network.changed().await.unwrap();
                 continue;
             }
         }
-        let left = state.left(number);
+        let left = state.bytes_until_fault(number);
         if left == Some(0) {
-            match state.due(number) {
-                Some(What::Weather(weather)) => {
-                    state.blow(weather);
+            match state.take_due_fault(number) {
+                Some(Effect::Network(network)) => {
+                    state.set_network(network);
                     continue;
                 }
-                Some(What::Break(how)) => {
-                    state.told().injected += 1;
+                Some(Effect::Break(how)) => {
+                    state.record().injected += 1;
                     match how {
                         Break::Close => return End::Close,
                         Break::Reset => return End::Reset,
-                        // With the connection to the server open.
+                        // The connection to the server stays open.
                         Break::Silence => pending().await,
                         Break::ShortGreeting => {
                             drop(client.write_all(&SHORT_GREETING).await);
@@ -303,26 +311,26 @@ async fn pump(client: &mut TcpStream, upstream: &str, number: usize, state: &Sta
                 None => {}
             }
         }
-        let most = left.map_or(answer.len(), |bytes| answer.len().min(usize::try_from(bytes).unwrap()));
+        let max = left.map_or(answer.len(), |bytes| answer.len().min(usize::try_from(bytes).unwrap()));
         let server = match &mut server {
             Some(server) => server,
             none => none.insert(TcpStream::connect(upstream).await.unwrap()),
         };
-        // What has been read is always written, whatever the weather: a connection that was silent for a while goes on whole.
+        // Bytes that were read are always written. Otherwise a silenced connection would lose some.
         tokio::select! {
-            read = client.read(&mut asked) => match read {
+            read = client.read(&mut request) => match read {
                 Ok(bytes @ 1..) => {
-                    unanswered = Some(state.asked());
-                    if server.write_all(&asked[..bytes]).await.is_err() {
+                    unanswered = Some(state.register_statement());
+                    if server.write_all(&request[..bytes]).await.is_err() {
                         return End::Close;
                     }
                 }
                 _ => return End::Close,
             },
-            read = server.read(&mut answer[..most]) => match read {
+            read = server.read(&mut answer[..max]) => match read {
                 Ok(bytes @ 1..) => {
                     if let Some(statement) = unanswered.take() {
-                        state.watched(statement, Moment::CarriedOut);
+                        state.notify_statement_watcher(statement, Moment::Executed);
                     }
                     if client.write_all(&answer[..bytes]).await.is_err() {
                         return End::Close;
@@ -331,12 +339,12 @@ async fn pump(client: &mut TcpStream, upstream: &str, number: usize, state: &Sta
                 }
                 _ => return End::Close,
             },
-            changed = weather.changed() => changed.unwrap(),
+            changed = network.changed() => changed.unwrap(),
         }
     }
 }
 
-/// `host:port` of a URL.
+/// Returns the `host:port` of a URL.
 fn host_and_port(url: &str) -> &str {
     let (_, rest) = url.rsplit_once('@').expect("a URL with a user");
     rest.split(['/', '?']).next().unwrap_or_default()

@@ -1,4 +1,5 @@
-//! What a request to AWS asks, and how AWS says no, in the protocols of the services that are used.
+//! Reads the operation of a request to AWS, and writes AWS's error answers, in each service's
+//! protocol.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -7,10 +8,10 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use url::form_urlencoded;
 
-/// Where protocols that speak JSON say what is asked.
+/// The header in which JSON protocols name the operation.
 const TARGET: &str = "x-amz-target";
 
-/// How a service is spoken to.
+/// The protocol of a service.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Protocol {
     /// S3.
@@ -32,7 +33,7 @@ impl Protocol {
         }
     }
 
-    /// An answer that says no.
+    /// Builds an error answer.
     pub(super) fn refusal(self, status: u16, code: &str) -> Response<Full<Bytes>> {
         const WORDS: &str = "Said by a proxy.";
         let error = format!("<Error><Code>{code}</Code><Message>{WORDS}</Message></Error>");
@@ -54,7 +55,7 @@ impl Protocol {
     }
 }
 
-/// AWS's name for what a request asks, and the part that it brings.
+/// Returns AWS's name of a request's operation, and its part number if it has one.
 pub(super) fn operation(head: &Parts, form: &[u8]) -> (String, Option<u32>) {
     if let Some(target) = head.headers.get(TARGET) {
         let target = target.to_str().unwrap();

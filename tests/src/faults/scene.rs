@@ -1,66 +1,64 @@
-//! One injection of a fault: what is exported, what stands before it, and what is left afterwards.
+//! Runs one export under a fault: sets up the export and its proxies, and inspects what is left.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use downpipe_aws::{S3Store, SecretLogin};
-use downpipe_core::definition::Retention;
-use downpipe_core::failure::{self, Next};
-use downpipe_core::job::JobId;
-use downpipe_core::pipeline::{self, ExportError, Order};
-use downpipe_core::receipt::Receipt;
+use downpipe_core::export as pipeline;
+use downpipe_core::export::{ExportError, ExportPlan};
+use downpipe_core::failure::{self, Disposition};
+use downpipe_core::job::{JobAttempt, JobId, Receipt};
 use downpipe_core::request::ExportRequest;
-use downpipe_core::source::Stop;
-use downpipe_core::store::{NewObject, WriteToken, is_receipt};
+use downpipe_core::source::CancellationToken;
+use downpipe_core::store::{NewObject, Retention, is_receipt};
 use downpipe_core::testing::RecordingProgress;
 use downpipe_mysql::{Database, MySqlSource};
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::fault_run::{FaultRun, Size};
 use super::http_proxy::HttpProxy;
-use super::lab::{Lab, Size};
 use super::mysql_proxy::MySqlProxy;
 use crate::rows::{catalog, message};
-use crate::{STACK, aws, unique};
+use crate::{aws, localstack_url, sha256, unique};
 
-/// Attempts at a job, as the worker makes them.
+/// The attempts that a worker makes at a job.
 const ATTEMPTS: u32 = 4;
 
-/// How an export ended.
+/// The end of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// In a file, with this attempt.
+    /// A complete file, written by this attempt.
     Ready(u32),
-    /// With this failure.
+    /// A failure with this code.
     Failed(String),
 }
 
-/// What came of one injection.
+/// The result of one injection.
 #[derive(Debug)]
 pub struct Run {
     /// How the export ended.
     pub ended: Ended,
-    /// How often the fault was injected.
+    /// The number of injected faults.
     pub injected: u32,
-    /// Files at their final keys.
+    /// The files at their final keys.
     pub objects: u32,
-    /// E-mails that were sent, where somebody is to be told.
+    /// The e-mails sent, where the run has a requester.
     pub emails: Option<u32>,
-    /// Uploads that are still open, and objects that are no job's file.
+    /// The open uploads, and the objects that are no job's file.
     pub orphans: u32,
-    /// Queries that are still running in the database.
+    /// The queries that still run in the database.
     pub queries_left: u32,
-    /// What should not have come of it.
+    /// The violations that were found.
     pub wrong: Vec<String>,
 }
 
-/// One injection: a job of its own, a bucket of its own, proxies of its own.
+/// One injection, with its own job, bucket and proxies.
 #[derive(Debug)]
 pub struct Scene<'a> {
-    lab: &'a Lab,
-    /// Before S3.
+    fault_run: &'a FaultRun,
+    /// The proxy in front of S3.
     pub s3: HttpProxy,
-    /// Before MySQL.
+    /// The proxy in front of MySQL.
     pub mysql: MySqlProxy,
     size: Size,
     bucket: String,
@@ -71,85 +69,85 @@ pub struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    /// Sets the scene. Nothing is done to anything yet.
-    pub async fn set(lab: &'a Lab, size: Size) -> Self {
+    /// Creates the bucket and the proxies. No fault is injected yet.
+    pub async fn new(fault_run: &'a FaultRun, size: Size) -> Self {
         let mark = unique("fault");
         Self {
-            lab,
-            s3: HttpProxy::before(&STACK.localstack_endpoint_url).await,
-            mysql: MySqlProxy::before(&lab.database.url).await,
+            fault_run,
+            s3: HttpProxy::start(localstack_url()).await,
+            mysql: MySqlProxy::start(&fault_run.database.url).await,
             size,
-            bucket: aws::bucket(&lab.config).await,
+            bucket: aws::bucket(&fault_run.config).await,
             job: JobId::of_request(&message("test"), &mark),
             mark,
             encrypted: false,
-            time: lab.pace().export(),
+            time: fault_run.timing().export(),
         }
     }
 
-    /// With an encrypted connection to MySQL. (Otherwise it is not, so that places in the server's answers are places in rows.)
+    /// Encrypts the connection to MySQL. Without encryption, places in the server's answers are
+    /// places in rows.
     #[must_use]
     pub fn encrypted(self) -> Self {
         Self { encrypted: true, ..self }
     }
 
-    /// With another time for each attempt.
+    /// Sets another time limit for each attempt.
     #[must_use]
     pub fn within(self, time: Duration) -> Self {
         Self { time, ..self }
     }
 
-    /// The key of the file.
+    /// Returns the key of the file.
     pub fn key(&self) -> String {
         format!("exports/{}/orders.csv", self.job)
     }
 
-    /// A client that looks at the bucket past the proxy.
+    /// Returns an S3 client that bypasses the proxy.
     pub fn client(&self) -> aws_sdk_s3::Client {
-        aws::s3(&self.lab.config)
+        aws::s3(&self.fault_run.config)
     }
 
-    /// The bucket.
+    /// Returns the bucket's name.
     pub fn bucket(&self) -> &str {
         &self.bucket
     }
 
-    /// One attempt at the export.
+    /// Makes one attempt at the export.
     ///
     /// # Errors
     /// Those of the export.
     pub async fn attempt(&self, attempt: u32) -> Result<Receipt, ExportError> {
-        self.attempt_until(attempt, Stop::never()).await
+        self.attempt_until(attempt, CancellationToken::new()).await
     }
 
-    /// One attempt at the export, which can be stopped.
+    /// Makes one attempt at the export, which can be cancelled.
     ///
     /// # Errors
     /// Those of the export.
-    pub async fn attempt_until(&self, attempt: u32, stop: Stop) -> Result<Receipt, ExportError> {
+    pub async fn attempt_until(&self, attempt: u32, stop: CancellationToken) -> Result<Receipt, ExportError> {
         let output = format!("[output]\nprofile = \"{}\"", self.size.profile());
         let catalog = catalog(&format!("title = \"Test\"\nsql = '''{}'''\n{output}", self.sql()));
         let message = message("test");
         let request = ExportRequest::accept(&message, &catalog).unwrap();
         let deadline = Instant::now() + self.time;
-        let mut order = Order::new(&request, self.key(), self.token(attempt), deadline);
-        order.query.stop = stop;
+        let plan = ExportPlan::new(&request, self.key(), self.token(attempt), deadline, stop);
         let tls = if self.encrypted { "required" } else { "disabled" };
-        let url = format!("{}?ssl-mode={tls}", self.mysql.url(&self.lab.database.url));
+        let url = format!("{}?ssl-mode={tls}", self.mysql.url(&self.fault_run.database.url));
         let source = MySqlSource::new(Database::<SecretLogin>::at_url(&url).unwrap());
         let (store, progress) = (self.store(), RecordingProgress::new());
-        // Boxed: too deep for the compiler, within all that happens around it.
-        let exported = Box::pin(pipeline::export(&source, &store, &progress, &order, &request)).await;
+        // Boxed, because the nested future is too deep for the compiler.
+        let exported = Box::pin(pipeline::export(&source, &store, &progress, &plan)).await;
         exported.map(|exported| exported.into_receipt().unwrap()).map_err(|broken| broken.error)
     }
 
-    /// The store, by way of the proxy.
+    /// Returns the store, through the proxy.
     pub fn store(&self) -> S3Store {
-        let config = self.lab.config.clone().into_builder().endpoint_url(self.s3.endpoint()).build();
+        let config = self.fault_run.config.clone().into_builder().endpoint_url(self.s3.endpoint()).build();
         S3Store::new(&config, &self.bucket)
     }
 
-    /// The object that an attempt writes.
+    /// Returns the object that an attempt writes.
     pub fn object(&self, attempt: u32) -> NewObject {
         NewObject {
             key: self.key(),
@@ -161,8 +159,8 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn token(&self, attempt: u32) -> WriteToken {
-        WriteToken { job: self.job.clone(), attempt }
+    fn token(&self, attempt: u32) -> JobAttempt {
+        JobAttempt { job: self.job.clone(), attempt }
     }
 
     fn sql(&self) -> String {
@@ -173,18 +171,18 @@ impl<'a> Scene<'a> {
         )
     }
 
-    /// Attempts, as the worker makes them: after an error that may pass there is another, until there have been four.
+    /// Makes attempts as the worker does: after a transient error it makes another, four at most.
     pub async fn deliver(&self) -> Ended {
         self.deliver_from(1).await
     }
 
-    /// As [`deliver`](Self::deliver), when there have been attempts already.
+    /// Makes attempts as [`deliver`](Self::deliver) does, beginning with this one.
     pub async fn deliver_from(&self, first: u32) -> Ended {
         let mut last = None;
         for attempt in first..=ATTEMPTS {
             let result = self.attempt(attempt).await;
             let (next, ended) = ended(attempt, result);
-            if next != Some(Next::Retry) {
+            if next != Some(Disposition::Retry) {
                 return ended;
             }
             last = Some(ended);
@@ -192,30 +190,29 @@ impl<'a> Scene<'a> {
         last.expect("there has been an attempt")
     }
 
-    /// Ids of the connections on which the export's query runs.
+    /// Lists the connections on which the export's query runs.
     pub async fn running(&self) -> Vec<u64> {
-        self.lab.database.running(&self.mark).await
+        self.fault_run.database.running(&self.mark).await
     }
 
-    /// Runs a statement past the proxy.
+    /// Runs a statement that bypasses the proxy.
     pub async fn execute(&self, sql: &str) {
-        self.lab.database.execute(sql).await;
+        self.fault_run.database.execute(sql).await;
     }
 
-    /// Looks at what is left, says what is wrong with it, and clears it away.
-    pub async fn look(self, ended: Ended, injected: u32) -> Run {
-        let config = &self.lab.config;
+    /// Inspects what is left, records what is wrong, and deletes it.
+    pub async fn inspect(self, ended: Ended, injected: u32) -> Run {
+        let config = &self.fault_run.config;
         let mut run =
             Run { ended, injected, objects: 0, emails: None, orphans: 0, queries_left: 0, wrong: Vec::new() };
         let key = self.key();
         for found in aws::keys(config, &self.bucket).await {
             if found == key && matches!(run.ended, Ended::Ready(_)) {
                 let bytes = aws::object(config, &self.bucket, &key).await.unwrap();
-                let sha256: String =
-                    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-                // While the lab is being opened, nobody knows yet what is right.
-                let right = self.lab.undisturbed.get(&self.size);
-                if right.is_some_and(|right| right.sha256 != sha256) {
+                let sha256 = sha256::hex(&bytes);
+                // The expected file is unknown until `FaultRun::open` has exported it.
+                let expected = self.fault_run.undisturbed.get(&self.size);
+                if expected.is_some_and(|expected| expected.sha256 != sha256) {
                     run.wrong.push(format!("a file of {} bytes is not what it should be", bytes.len()));
                 }
                 run.objects += 1;
@@ -233,35 +230,23 @@ impl<'a> Scene<'a> {
             run.wrong.push(format!("{uploads} uploads are left open"));
             run.orphans += uploads;
         }
-        run.queries_left = u32::try_from(self.queries_left().await).unwrap();
+        run.queries_left = u32::try_from(self.fault_run.database.queries_left(&self.mark).await).unwrap();
         if run.injected == 0 {
             run.wrong.push("nothing was injected".to_owned());
         }
         run
     }
-
-    /// A query whose connection has gone ends when the server next looks at it.
-    async fn queries_left(&self) -> usize {
-        let began = Instant::now();
-        loop {
-            let running = self.running().await.len();
-            if running == 0 || began.elapsed() > Duration::from_secs(10) {
-                return running;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
 }
 
 impl Run {
-    /// Which must have ended in a file.
+    /// Records a violation unless the export ended in a file.
     #[must_use]
     pub fn must_be_ready(self) -> Self {
         let ended = self.ended.clone();
         self.wrong_if(!matches!(ended, Ended::Ready(_)), format!("expected a file, got {ended:?}"))
     }
 
-    /// Which must have ended with one of these failures.
+    /// Records a violation unless the export failed with one of these codes.
     #[must_use]
     pub fn must_fail(self, codes: &[&str]) -> Self {
         let ended = self.ended.clone();
@@ -269,7 +254,7 @@ impl Run {
         self.wrong_if(!as_expected, format!("expected a failure {codes:?}, got {ended:?}"))
     }
 
-    /// With something that is wrong besides, if it is.
+    /// Records a violation if the condition holds.
     #[must_use]
     pub fn wrong_if(mut self, is_wrong: bool, what: impl Into<String>) -> Self {
         if is_wrong {
@@ -279,8 +264,8 @@ impl Run {
     }
 }
 
-/// How an attempt has ended, and what is to happen next if it has failed.
-pub fn ended(attempt: u32, result: Result<Receipt, ExportError>) -> (Option<Next>, Ended) {
+/// Classifies the end of an attempt, with the disposition if it failed.
+pub fn ended(attempt: u32, result: Result<Receipt, ExportError>) -> (Option<Disposition>, Ended) {
     match result {
         Ok(_) => (None, Ended::Ready(attempt)),
         Err(error) => {

@@ -1,8 +1,9 @@
-//! `cargo xtask faults`: every fault injected into an export on real parts, and what came of it, as a table.
+//! `cargo xtask faults`: injects every fault into exports on real parts, and prints the outcomes as a table.
 //!
-//! What injects them is an example of `downpipe-tests`, because only tests may stand on everything. It prints what came of each
-//! as a line of JSON.
+//! An example of `downpipe-tests` injects them, because only the tests may depend on everything. It prints each outcome as a line of
+//! JSON.
 
+mod kept;
 mod outcome;
 
 use std::{
@@ -15,13 +16,15 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use self::kept::Kept;
 pub use self::outcome::Outcome;
 use crate::{
-    cargo,
+    cargo::{self, PROGRAMS},
+    demo::LedgerChoice,
     document::{Table, replaced},
     number::grouped,
-    prepare::stack_and_build,
-    stack::{self, Paths, Purpose, StackEnv, Steps},
+    prepare::{stack_and_build, with_stack},
+    stack::{Paths, Purpose, StackEnv, Steps},
     workspace,
 };
 
@@ -30,54 +33,53 @@ const DOCUMENT: &str = "docs/reliability.md";
 /// Which faults, and how often.
 #[derive(Args, Clone, Debug)]
 pub struct FaultsOptions {
-    /// Only those whose names contain one of these: `s3-`, `mysql-cut`
+    /// Only faults whose names contain one of these: `s3-`, `mysql-cut`
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
-    /// How often each is injected; otherwise as often as is usual for it
+    /// Injections of each fault [default: that of the fault]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub times: Option<u32>,
-    /// What random places are drawn from; otherwise something new, which is printed
+    /// Where the workers' ledger is. With `dynamodb`, only faults of workers that have a ledger are injected
+    #[arg(long, value_enum, default_value_t = LedgerChoice::Mysql)]
+    pub ledger: LedgerChoice,
+    /// Seed of random places [default: a new one, which is printed]
     #[arg(long)]
     pub seed: Option<u64>,
     /// Shorter timeouts than in production
     #[arg(long)]
     pub quick: bool,
-    /// Put the table into docs/reliability.md
-    #[arg(long, conflicts_with_all = ["only", "quick"])]
+    /// Write the latest outcome of every fault into docs/reliability.md
+    #[arg(long, conflicts_with = "quick")]
     pub write: bool,
 }
 
-/// Injects faults and prints what came of them. Returns whether all is well. A stack that was started for this is stopped again.
+/// Injects faults and prints the outcomes. Returns whether all are well. Stops the stack again if it was started for this.
 pub fn run(options: &FaultsOptions) -> Result<bool> {
-    let paths = Paths::of_workspace();
-    let was_running = stack::status(&paths)?.parts.iter().any(|part| part.pid.is_some());
-    let outcome = on_stack(&paths, options);
-    if !was_running {
-        let stopped = stack::down(&paths);
-        return outcome.and_then(|well| stopped.map(|()| well));
-    }
-    outcome
+    with_stack(|paths| on_stack(paths, options))
 }
 
 fn on_stack(paths: &Paths, options: &FaultsOptions) -> Result<bool> {
     const PROGRAM: [&str; 4] = ["-p", "downpipe-tests", "--example", "faults"];
     // A build of its own: built together with the tests, it would be given the fakes of the feature `testing`.
-    const WORKER: [&str; 4] = ["-p", "downpipe-cli", "--bin", "downpipe"];
+    let product = [&PROGRAMS[..], &["--bins"]].concat();
     let (env, worker) = match StackEnv::load(paths) {
-        // Others may be using it: it is left as it is.
-        Ok(env) => (env, cargo::build(&WORKER, &Steps::start())?),
-        Err(_) => stack_and_build(paths, Purpose::Tests, &WORKER)?,
+        // Other processes may use the stack, so it keeps running.
+        Ok(env) => (env, cargo::build(&product, &Steps::start())?),
+        Err(_) => stack_and_build(paths, Purpose::Tests, &product)?,
     };
     let worker = worker.path("downpipe")?.with_file_name("");
     let built = cargo::build(&PROGRAM, &Steps::start())?;
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let mut command = Command::new(built.path("faults")?);
     command.arg(if options.quick { "quick" } else { "real" });
-    command.args([options.times.unwrap_or(0).to_string(), seed.to_string()]).args(&options.only);
+    command.args([options.times.unwrap_or(0).to_string(), seed.to_string()]);
+    command.arg(if options.ledger == LedgerChoice::Dynamodb { "dynamodb" } else { "mysql" });
+    command.args(&options.only);
     command.env("DOWNPIPE_TEST_BIN_DIR", worker);
     println!("seed {seed}");
     let started = Instant::now();
-    let outcomes = outcomes(env.apply_to(&mut command))?;
+    let mut kept = if options.quick { None } else { Some(Kept::open()?) };
+    let outcomes = outcomes(env.apply_to(&mut command), kept.as_mut())?;
     ensure!(!outcomes.is_empty(), "expected names of faults after --only, got {}", options.only.join(","));
     let table = table(&outcomes);
     println!("\n{table}");
@@ -85,22 +87,30 @@ fn on_stack(paths: &Paths, options: &FaultsOptions) -> Result<bool> {
     for Outcome { fault, wrong, .. } in &wrong {
         println!("WRONG  {fault}: {}", wrong.join("; "));
     }
-    let injected: u32 = outcomes.iter().map(|outcome| outcome.injected).sum();
-    let summary = format!(
-        "{} faults, injected {} times in {} min; seed {seed}",
-        outcomes.len(),
-        grouped(injected.into()),
-        started.elapsed().as_secs().div_ceil(60)
+    println!(
+        "{} in {} min; seed {seed}; {} of them went wrong",
+        summary(&outcomes),
+        started.elapsed().as_secs().div_ceil(60),
+        wrong.len()
     );
-    println!("{summary}; {} of them went wrong", wrong.len());
-    if options.write {
-        write(&format!("{}\n{summary}.", table.to_markdown()))?;
+    if let Some(kept) = kept.filter(|_| options.write) {
+        let outcomes = kept.outcomes();
+        write(&format!(
+            "{}\n{}. The last seed was {seed}.",
+            self::table(&outcomes).to_markdown(),
+            summary(&outcomes)
+        ))?;
     }
     Ok(wrong.is_empty())
 }
 
-/// Runs the program to its end, and says what came of each fault as soon as it is known.
-fn outcomes(command: &mut Command) -> Result<Vec<Outcome>> {
+fn summary(outcomes: &[Outcome]) -> String {
+    let injected: u32 = outcomes.iter().map(|outcome| outcome.injected).sum();
+    format!("{} faults, injected {} times", outcomes.len(), grouped(injected.into()))
+}
+
+/// Runs the program to its end. Prints and keeps each outcome as soon as it is known.
+fn outcomes(command: &mut Command, mut kept: Option<&mut Kept>) -> Result<Vec<Outcome>> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot run the faults")?;
     let stdout = child.stdout.take().context("the faults have no output")?;
     let mut outcomes = Vec::new();
@@ -108,6 +118,9 @@ fn outcomes(command: &mut Command) -> Result<Vec<Outcome>> {
         let outcome: Outcome = serde_json::from_str(&line?).context("expected an outcome")?;
         let verdict = if outcome.is_well() { "well " } else { "WRONG" };
         println!("{verdict}  {}: {} times, {}", outcome.fault, outcome.injected, outcome.outcome);
+        if let Some(kept) = &mut kept {
+            kept.keep(&outcome)?;
+        }
         outcomes.push(outcome);
     }
     // They come as they end, and some are injected at the same time.
@@ -147,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outcome_is_a_line_of_the_table_and_well_only_without_what_is_wrong() {
+    fn outcome_with_an_error_is_not_well() {
         let well = Outcome {
             fault: "S3: 500".to_owned(),
             injected: 3,

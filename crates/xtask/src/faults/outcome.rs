@@ -1,8 +1,8 @@
-//! What came of a fault: one line of the table.
+//! The outcome of a fault: one line of the table.
 
 use serde::{Deserialize, Serialize};
 
-/// What came of a fault, however often it was injected.
+/// The outcome of a fault, however often it was injected.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Outcome {
     /// The fault, by its name.
@@ -13,21 +13,21 @@ pub struct Outcome {
     pub outcome: String,
     /// Files at their final keys, each of them complete and right.
     pub objects: u32,
-    /// E-mails that were sent. None where nobody is told: only the way of the data was run.
+    /// E-mails that were sent. None where only the export ran, without a worker that notifies.
     pub emails: Option<u32>,
     /// Uploads that are still open, and objects that are no job's file.
     pub orphans: u32,
     /// Queries that are still running in the database.
     pub queries_left: u32,
-    /// What should not have come of it, in words. Empty when all is well.
+    /// Violations of what must hold, in words. Empty when all is well.
     pub wrong: Vec<String>,
-    /// Whether it cannot be injected on this machine; the outcome says why.
+    /// Whether this machine cannot inject it; the outcome says why.
     #[serde(default)]
     pub skipped: bool,
 }
 
 impl Outcome {
-    /// Whether everything is zero that should be.
+    /// Returns whether all counts that should be zero are.
     pub fn is_well(&self) -> bool {
         (self.injected > 0 || self.skipped)
             && self.orphans == 0

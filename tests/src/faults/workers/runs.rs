@@ -1,4 +1,4 @@
-//! Jobs that need more than one run, and workers that stand still for longer than their lease.
+//! Faults of time: jobs that need more than one run, and workers frozen past their lease.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,95 +8,99 @@ use aws_sdk_s3::types::Object;
 use downpipe_core::job::JobId;
 use xtask::faults::Outcome;
 
-use super::scene::{Ask, LEASE, WorkerScene};
+use super::scene::{ExportOptions, LEASE, WorkerScene};
+use crate::faults::fault_run::{FaultRun, Plan, Timing};
 use crate::faults::http_proxy::Moment;
-use crate::faults::lab::{Lab, Pace, Plan};
 use crate::faults::scene::{Ended, Run};
-use crate::site::WorkerProcess;
+use crate::test_stack::WorkerProcess;
 use crate::{aws, eventually_within};
 
-/// A run's seconds, of which three quarters are for reading.
-const RUN: &str = "12";
+/// The length of a run in seconds, of which three quarters are for reading.
+const RUN: &str = "20";
 
-/// Rows that make a part, plain and compressed.
-const ROWS_OF_PART: u32 = 128;
-const COMPRESSED_ROWS_OF_PART: u32 = 176;
+/// The number of rows that fill a part, plain and compressed.
+const ROWS_PER_PART: u32 = 128;
+const COMPRESSED_ROWS_PER_PART: u32 = 176;
 
-/// What a part takes, and so the least that a run gets done, in microseconds: a third of what a run has, as the machine may be busy.
-const PAUSE_OF_PART: u32 = 3_200_000;
+/// The time of a part, in microseconds: a fifth of a run's reading time, so that a run on a loaded
+/// machine completes at least one.
+const PAUSE_PER_PART: u32 = 3_200_000;
 
-/// An export that needs many runs, plain and compressed: its file is that of one run, byte for byte.
-pub async fn continuation(lab: &Lab, plan: &Plan) -> Outcome {
-    let works = lab.works().await;
-    let hops = if works.pace() == Pace::Real { 20 } else { 3 };
-    let most = AtomicU32::new(0);
-    let mut outcome = lab
+/// Runs an export that needs many runs, plain and compressed. Its file equals that of one run.
+pub async fn continuation(fault_run: &FaultRun, plan: &Plan) -> Outcome {
+    let harness = fault_run.harness().await;
+    let hops = if harness.timing() == Timing::Real { 20 } else { 3 };
+    let max_resumed = AtomicU32::new(0);
+    let mut outcome = fault_run
         .inject("worker: end of the run, again and again", plan.times, 2, async |k| {
-            let rows_of_part = if k % 2 == 0 { ROWS_OF_PART } else { COMPRESSED_ROWS_OF_PART };
-            let ask = Ask {
+            let rows_per_part = if k % 2 == 0 { ROWS_PER_PART } else { COMPRESSED_ROWS_PER_PART };
+            let options = ExportOptions {
                 resumable: true,
                 gzip: k % 2 == 1,
-                // When it is not, a run gets two done.
-                rows: rows_of_part * (2 * hops + 4),
-                pause: PAUSE_OF_PART / rows_of_part,
+                // No run completes more than five parts.
+                rows: rows_per_part * 5 * (hops + 1),
+                pause: PAUSE_PER_PART / rows_per_part,
             };
-            works.undisturbed(Ask { pause: 0, ..ask }).await;
-            let scene = WorkerScene::set(works, ask).await;
-            let job = scene.ask().await;
+            harness.undisturbed(ExportOptions { pause: 0, ..options }).await;
+            let scene = WorkerScene::new(harness, options).await;
+            let job = scene.send_request().await;
             let mut worker = scene.worker(&["--run-seconds", RUN]);
-            scene.ended(&mut worker).await;
-            let continuations = scene.find(&job).await.map_or(0, |job| job.continuations);
+            scene.wait_for_success(&mut worker).await;
+            let resume_count = scene.find(&job).await.map_or(0, |job| job.resume_count);
             let sent = scene.aws.count("SendMessage");
-            most.fetch_max(continuations, Ordering::Relaxed);
-            let run = scene.look(&job, continuations, 1..=1).await.must_be_ready();
+            max_resumed.fetch_max(resume_count, Ordering::Relaxed);
+            let run = scene.inspect(&job, resume_count, 1..=1).await.must_be_ready();
             let is_wrong = !run.wrong.is_empty();
             let run = run.wrong_if(is_wrong, worker.log());
-            run.wrong_if(continuations < hops, format!("expected {hops} continuations, got {continuations}"))
+            run.wrong_if(resume_count < hops, format!("expected {hops} resumed runs, got {resume_count}"))
                 .wrong_if(sent < hops as usize, format!("the queue carried {sent} messages"))
         })
         .await;
-    outcome.outcome += &format!("; up to {} continuations of a job", most.into_inner());
+    outcome.outcome += &format!("; up to {} resumed runs of a job", max_resumed.into_inner());
     outcome
 }
 
-/// One that cannot be gone on with: there is a clear failure, whose words say what would help.
-pub async fn deadline(lab: &Lab, plan: &Plan) -> Outcome {
-    let works = lab.works().await;
-    lab.inject("worker: end of the run, not continuable", plan.times, 4, async |_| {
-        let ask = Ask { rows: 4_000, ..Ask::FEW_PARTS.once() };
-        let scene = WorkerScene::set(works, ask).await;
-        let job = scene.ask().await;
-        let mut worker = scene.worker(&["--run-seconds", RUN]);
-        scene.ended(&mut worker).await;
-        let failure = scene.find(&job).await.and_then(|job| job.failure);
-        let words =
-            failure.map(|failure| format!("{} {}", failure.message, failure.advice)).unwrap_or_default();
-        let run = scene.look(&job, 1, 1..=1).await.must_fail(&["timed_out"]);
-        run.wrong_if(!words.contains("[resume]"), format!("the failure names no cure: {words}"))
-    })
-    .await
+/// Runs an export that is longer than a run and not resumable. Its failure names the fix.
+pub async fn deadline(fault_run: &FaultRun, plan: &Plan) -> Outcome {
+    let harness = fault_run.harness().await;
+    fault_run
+        .inject("worker: end of the run, not resumable", plan.times, 4, async |_| {
+            let options = ExportOptions { rows: 4_000, ..ExportOptions::FEW_PARTS.without_resume() };
+            let scene = WorkerScene::new(harness, options).await;
+            let job = scene.send_request().await;
+            let mut worker = scene.worker(&["--run-seconds", RUN]);
+            scene.wait_for_success(&mut worker).await;
+            let failure = scene.find(&job).await.and_then(|job| job.failure);
+            let words =
+                failure.map(|failure| format!("{} {}", failure.message, failure.advice)).unwrap_or_default();
+            let run = scene.inspect(&job, 1, 1..=1).await.must_fail(&["timed_out"]);
+            run.wrong_if(!words.contains("[resume]"), format!("the failure names no fix: {words}"))
+        })
+        .await
 }
 
-/// A worker that stands still past its lease, at a part or at the completion, while another does the work, and then goes on.
-pub async fn zombie(lab: &Lab, plan: &Plan) -> Outcome {
-    let works = lab.works().await;
+/// Freezes a worker past its lease, at a part or at the completion, and thaws it after another
+/// worker has ended the job.
+pub async fn zombie(fault_run: &FaultRun, plan: &Plan) -> Outcome {
+    let harness = fault_run.harness().await;
     let operations = ["CompleteMultipartUpload", "UploadPart", "CreateMultipartUpload", "PutObject"];
-    lab.inject("worker: zombie past its lease", plan.times, 4, async |k| {
-        let ask = if k % 2 == 0 { Ask::FEW_PARTS } else { Ask::FEW_PARTS.once() };
-        let moment = if k / 2 % 2 == 0 { Moment::Came } else { Moment::CarriedOut };
-        let operation = operations[(k as usize / 4) % operations.len()];
-        works.undisturbed(ask).await;
-        let run = one_zombie(WorkerScene::set(works, ask).await, operation, moment).await;
-        let is_wrong = !run.wrong.is_empty();
-        run.wrong_if(is_wrong, format!("frozen at {operation}, {moment:?}, {ask:?}"))
-    })
-    .await
+    fault_run
+        .inject("worker: zombie past its lease", plan.times, 4, async |k| {
+            let options = ExportOptions::few_parts(k % 2 == 0);
+            let moment = if k / 2 % 2 == 0 { Moment::Received } else { Moment::Executed };
+            let operation = operations[(k as usize / 4) % operations.len()];
+            harness.undisturbed(options).await;
+            let run = one_zombie(WorkerScene::new(harness, options).await, operation, moment).await;
+            let is_wrong = !run.wrong.is_empty();
+            run.wrong_if(is_wrong, format!("frozen at {operation}, {moment:?}, {options:?}"))
+        })
+        .await
 }
 
 async fn one_zombie(scene: WorkerScene<'_>, operation: &'static str, moment: Moment) -> Run {
     let zombie: Arc<Mutex<Option<WorkerProcess>>> = Arc::default();
     let frozen: Arc<Mutex<bool>> = Arc::default();
-    let job = scene.ask().await;
+    let job = scene.send_request().await;
     {
         let (zombie, frozen) = (Arc::clone(&zombie), Arc::clone(&frozen));
         scene.aws.watch(move |request, now| {
@@ -120,25 +124,25 @@ async fn one_zombie(scene: WorkerScene<'_>, operation: &'static str, moment: Mom
     })
     .await;
     let mut other = scene.worker(&[]);
-    scene.ended(&mut other).await;
+    scene.wait_for_success(&mut other).await;
     let before = seen(&scene, &job).await;
     let mut zombie = zombie.lock().unwrap().take().unwrap();
     zombie.thaw();
-    scene.ended(&mut zombie).await;
+    scene.wait_for_success(&mut zombie).await;
     let after = seen(&scene, &job).await;
-    let run = scene.look(&job, 1, 1..=1).await.must_be_ready();
+    let run = scene.inspect(&job, 1, 1..=1).await.must_be_ready();
     let by_another = matches!(run.ended, Ended::Ready(2..));
-    let run = run.wrong_if(!by_another, "nobody else has done it");
+    let run = run.wrong_if(!by_another, "no other worker has done the job");
     let differs = before != after;
     let run = run.wrong_if(differs, format!("the zombie changed {before:?} to {after:?}"));
     let is_wrong = !run.wrong.is_empty();
     run.wrong_if(is_wrong, format!("{}\nthe other, with a lease of {LEASE} s: {}", zombie.log(), other.log()))
 }
 
-/// What is in the store, and what the ledger says.
+/// Reads the objects in the store, and the job in the ledger.
 async fn seen(scene: &WorkerScene<'_>, job: &JobId) -> (Vec<(String, String)>, String) {
-    let client = aws::s3(&scene.site.config);
-    let listed = client.list_objects_v2().bucket(&scene.site.bucket).send().await.unwrap();
+    let client = aws::s3(&scene.test_stack.config);
+    let listed = client.list_objects_v2().bucket(&scene.test_stack.bucket).send().await.unwrap();
     let text = |object: &Object| {
         let modified = object.last_modified().map(ToString::to_string).unwrap_or_default();
         (

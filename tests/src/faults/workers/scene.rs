@@ -1,73 +1,91 @@
-//! One injection into whole workers: a job, the processes that work on it, and what is left afterwards.
+//! Runs worker processes under a fault: sets up the job, the processes and the proxies, and
+//! inspects what is left.
 
 use std::ops::RangeInclusive;
 use std::process::Command;
 use std::time::Duration;
 
 use downpipe_core::job::{Job, JobId, JobState};
-use downpipe_core::ledger::Ledger as _;
 use downpipe_core::store::is_receipt;
-use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
+use xtask::demo::LedgerChoice;
 
-use super::works::Works;
+use super::harness::WorkerHarness;
+use super::ledger_times;
+use crate::faults::fault_run::Timing;
 use crate::faults::http_proxy::HttpProxy;
-use crate::faults::lab::Pace;
 use crate::faults::mysql_proxy::MySqlProxy;
 use crate::faults::scene::{Ended, Run};
-use crate::site::{Site, WorkerProcess};
-use crate::{STACK, aws, eventually, eventually_within, unique};
+use crate::test_stack::{TestStack, WorkerProcess};
+use crate::{STACK, aws, eventually, eventually_within, localstack_url, sha256, unique};
 
-/// How long a job stays a worker's without a sign of life, in seconds: long enough for a machine that has much to do. Messages of workers
-/// that died come back after one and a half of them.
+/// The lease in seconds, long enough for a loaded machine. After 1.5 leases SQS redelivers the
+/// messages of workers that died.
 pub const LEASE: &str = "2";
 
-/// What a job takes at most: five deliveries, and two minutes until somebody else may tell its requester.
-const MOST: Duration = Duration::from_secs(300);
+/// The time limit of a job: twenty resumed runs of twenty seconds each, and their deliveries.
+const TIME_LIMIT: Duration = Duration::from_secs(900);
 
-/// What is asked for.
+/// The export that the request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ask {
-    /// Whether another run can go on with it.
+pub struct ExportOptions {
+    /// Whether another run can resume the export.
     pub resumable: bool,
-    /// Compressed with gzip.
+    /// Whether the file is compressed with gzip.
     pub gzip: bool,
-    /// How many rows, of 64 KiB each.
+    /// The number of rows, of 64 KiB each.
     pub rows: u32,
-    /// What each row takes the server besides, in microseconds.
+    /// The time that the server sleeps for each row, in microseconds.
     pub pause: u32,
 }
 
-impl Ask {
-    /// Four parts, in about three seconds. The first checkpoint is noted when the third part is sent.
+impl ExportOptions {
+    /// A resumable export of four parts, in about three seconds. The first checkpoint is saved when
+    /// the third part is sent.
     pub const FEW_PARTS: Self = Self { resumable: true, gzip: false, rows: 420, pause: 5_000 };
 
-    /// The same in one run or not at all.
+    /// Returns [`FEW_PARTS`](Self::FEW_PARTS), resumable or not.
     #[must_use]
-    pub fn once(self) -> Self {
+    pub fn few_parts(resumable: bool) -> Self {
+        Self { resumable, ..Self::FEW_PARTS }
+    }
+
+    /// Makes the export not resumable.
+    #[must_use]
+    pub fn without_resume(self) -> Self {
         Self { resumable: false, ..self }
     }
 }
 
-/// One injection.
+/// One injection, with its own stack and proxies.
 #[derive(Debug)]
 pub struct WorkerScene<'a> {
-    works: &'a Works,
-    /// Its queue, topic, bucket and ledger.
-    pub site: Site,
-    /// Before all of AWS.
+    harness: &'a WorkerHarness,
+    /// The queue, topic, bucket and ledger.
+    pub test_stack: TestStack,
+    /// The proxy in front of AWS.
     pub aws: HttpProxy,
-    /// Before MySQL.
+    /// The proxy in front of MySQL.
     pub mysql: MySqlProxy,
-    ask: Ask,
+    /// The proxy in front of DynamoDB, which only a ledger there asks.
+    pub dynamodb: HttpProxy,
+    options: ExportOptions,
     body: String,
 }
 
 impl<'a> WorkerScene<'a> {
-    /// Sets the scene. Nobody is asked for anything yet.
-    pub async fn set(works: &'a Works, ask: Ask) -> Self {
-        let site = works.site().await;
-        let Ask { resumable, gzip, rows, pause } = ask;
+    /// Sets up the stack and the proxies. No request is sent yet.
+    pub async fn new(harness: &'a WorkerHarness, options: ExportOptions) -> Self {
+        Self::on(harness, options, Box::pin(harness.test_stack()).await).await
+    }
+
+    /// Sets up a stack whose ledger is in DynamoDB, and the proxies. No request is sent yet.
+    pub async fn with_ledger_in_dynamodb(harness: &'a WorkerHarness, options: ExportOptions) -> Self {
+        let test_stack = Box::pin(harness.new_test_stack_with(LedgerChoice::Dynamodb)).await;
+        Self::on(harness, options, test_stack).await
+    }
+
+    async fn on(harness: &'a WorkerHarness, options: ExportOptions, test_stack: TestStack) -> Self {
+        let ExportOptions { resumable, gzip, rows, pause } = options;
         let export = if resumable { "resumable" } else { "once" };
         let compression = if gzip { "gzip" } else { "none" };
         let id = unique("request");
@@ -76,60 +94,65 @@ impl<'a> WorkerScene<'a> {
             r#"{{"export":"{export}","params":{{"rows":{rows},"pause":"{pause}"}},"compression":"{compression}","requested_by":"{id}@example.com","request_id":"{id}"}}"#
         );
         Self {
-            works,
-            aws: HttpProxy::before(&STACK.localstack_endpoint_url).await,
-            mysql: MySqlProxy::before(&site.database.url).await,
-            site,
-            ask,
+            harness,
+            aws: HttpProxy::start(localstack_url()).await,
+            mysql: MySqlProxy::start(&test_stack.database.url).await,
+            dynamodb: HttpProxy::start(&STACK.aws_endpoint_url).await,
+            test_stack,
+            options,
             body,
         }
     }
 
-    /// Asks for the export. Asked again, it is the same request.
-    pub async fn ask(&self) -> JobId {
-        self.site.send(&self.body).await
+    /// Sends the request for the export. Every call sends the same request.
+    pub async fn send_request(&self) -> JobId {
+        self.test_stack.send(&self.body).await
     }
 
-    /// The command that starts a worker behind the proxies, which ends when nothing is left to do. Unencrypted, so that the proxy sees
-    /// statements.
+    /// Returns the command of a worker behind the proxies, which ends when the queue is empty. Its
+    /// connection to MySQL is unencrypted, so that the proxy sees statements.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.site.command(&["worker", "--until-empty"]);
+        let mut command = self.test_stack.command(&["worker", "--until-empty"]);
         if !args.contains(&"--lease") {
             command.args(["--lease", LEASE]);
         }
-        let url = format!("{}?ssl-mode=disabled", self.mysql.url(&self.site.database.url));
+        let url = format!("{}?ssl-mode=disabled", self.mysql.url(&self.test_stack.database.url));
         command.env("AWS_ENDPOINT_URL", self.aws.endpoint()).env("DATABASE_URL", url).args(args);
+        if self.test_stack.has_ledger_in_dynamodb() {
+            command.env("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.endpoint());
+        }
         command
     }
 
-    /// Starts a worker.
+    /// Starts a worker behind the proxies.
     pub fn worker(&self, args: &[&str]) -> WorkerProcess {
         WorkerProcess::start(&mut self.command(args))
     }
 
-    /// Waits until a worker has ended by itself, and well.
-    pub async fn ended(&self, worker: &mut WorkerProcess) {
+    /// Waits until a worker has ended by itself, and checks that it succeeded.
+    pub async fn wait_for_success(&self, worker: &mut WorkerProcess) {
         let worker = std::cell::RefCell::new(worker);
         let status =
-            eventually_within(MOST, "the worker has ended", async || worker.borrow_mut().status()).await;
+            eventually_within(TIME_LIMIT, "the worker has ended", async || worker.borrow_mut().status())
+                .await;
         assert!(status.success(), "{status}: {}", worker.borrow().log());
     }
 
-    /// What the ledger says of a job, if it has heard of it.
+    /// Reads a job from the ledger, if the ledger knows it.
     pub async fn find(&self, job: &JobId) -> Option<Job> {
-        let ledger = self.site.ledger();
-        // On a machine that has much to do, a connection may fail. That is not what is looked for.
+        let ledger = self.test_stack.ledger();
+        // On a loaded machine a connection may fail, which is not the fault under test.
         eventually("the ledger answers", async || ledger.find(job).await.ok()).await
     }
 
-    /// Whoever told a job's requester when they died has the right to for another minute. Lets that minute pass at once.
-    pub async fn hasten_notice(&self, job: &JobId) {
-        let sql = "UPDATE downpipe_jobs SET notice_until = notice_until - INTERVAL 1 MINUTE WHERE id = ";
-        self.site.database.execute(&format!("{sql}'{job}'")).await;
+    /// Moves the end of a notify lease one minute back. Otherwise the lease of a worker that died
+    /// while it notified would last another minute.
+    pub async fn expire_notify_lease(&self, job: &JobId) {
+        Box::pin(ledger_times::expire_notify_lease(&self.test_stack, job)).await;
     }
 
-    /// Looks at what is left when all workers have ended, says what is wrong with it, and clears it away.
-    pub async fn look(self, job: &JobId, injected: u32, told: RangeInclusive<u32>) -> Run {
+    /// Inspects what is left when all workers have ended, records what is wrong, and deletes it.
+    pub async fn inspect(self, job: &JobId, injected: u32, expected_emails: RangeInclusive<u32>) -> Run {
         let found = self.find(job).await;
         let mut run = Run {
             ended: ended(found.as_ref()),
@@ -140,46 +163,49 @@ impl<'a> WorkerScene<'a> {
             queries_left: 0,
             wrong: Vec::new(),
         };
-        self.look_at_store(found.as_ref(), &mut run).await;
-        let mails = self.site.mails().await;
+        self.inspect_store(found.as_ref(), &mut run).await;
+        let mails = self.test_stack.mails().await;
         let mails = mails.iter().filter(|mail| mail.attributes[3] == job.as_str()).count();
         let mails = u32::try_from(mails).unwrap();
         run.emails = Some(mails);
-        run = run.wrong_if(!told.contains(&mails), format!("expected {told:?} e-mails, got {mails}"));
+        run = run.wrong_if(
+            !expected_emails.contains(&mails),
+            format!("expected {expected_emails:?} e-mails, got {mails}"),
+        );
         if found.is_none_or(|job| job.notified_at.is_none()) {
-            run.wrong.push("the ledger does not say that the requester was told".to_owned());
+            run.wrong.push("the ledger does not record that the requester was notified".to_owned());
         }
-        for (what, queue) in [("queue", &self.site.queue), ("dead letters", &self.site.dead_letters)] {
-            let messages = aws::messages_in(&self.site.config, queue).await;
+        for (what, queue) in
+            [("queue", &self.test_stack.queue), ("dead letters", &self.test_stack.dead_letters)]
+        {
+            let messages = aws::messages_in(&self.test_stack.config, queue).await;
             run = run.wrong_if(messages > 0, format!("{messages} messages are left in the {what}"));
         }
-        run.queries_left = u32::try_from(self.queries_left(job).await).unwrap();
+        run.queries_left =
+            u32::try_from(self.test_stack.database.queries_left(&format!("downpipe {job}")).await).unwrap();
         if run.wrong.is_empty() && run.queries_left == 0 {
-            self.works.give_back(self.site).await;
+            self.harness.return_stack(self.test_stack).await;
         }
         run
     }
 
-    async fn look_at_store(&self, job: Option<&Job>, run: &mut Run) {
-        let (config, bucket) = (&self.site.config, &self.site.bucket);
+    async fn inspect_store(&self, job: Option<&Job>, run: &mut Run) {
+        let (config, bucket) = (&self.test_stack.config, &self.test_stack.bucket);
         let file = job.and_then(|job| job.receipt.as_ref()).map(|receipt| receipt.files[0].address.clone());
         for key in aws::keys(config, bucket).await {
             if file.as_ref() == Some(&format!("s3://{bucket}/{key}")) {
                 run.objects += 1;
-                // In a task of its own: some files are large, and others must not wait for this one's hash.
+                // Hashes in a separate task, because a large file must not delay the other
+                // injections.
                 let (config, bucket, key) = (config.clone(), bucket.clone(), key.clone());
                 let hashed = tokio::spawn(async move {
                     let bytes = aws::object(&config, &bucket, &key).await.unwrap();
-                    let hash = move || {
-                        let sha256 =
-                            Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-                        (bytes.len(), sha256)
-                    };
+                    let hash = move || (bytes.len(), sha256::hex(&bytes));
                     tokio::task::spawn_blocking(hash).await.unwrap()
                 });
                 let (bytes, sha256): (usize, String) = hashed.await.unwrap();
-                let right = self.right().await;
-                if right.is_some_and(|right| right != sha256) {
+                let expected = self.expected_sha256().await;
+                if expected.is_some_and(|expected| expected != sha256) {
                     run.wrong.push(format!("a file of {bytes} bytes is not what it should be"));
                 }
             } else if !is_receipt(&key) || file.is_none() {
@@ -198,26 +224,14 @@ impl<'a> WorkerScene<'a> {
         }
     }
 
-    /// The SHA-256 that the file must have. While that is being found out, nobody knows.
-    async fn right(&self) -> Option<String> {
-        self.works.sha256(self.ask).await
+    /// Returns the SHA-256 that the file must have, or `None` while that is still being found out.
+    async fn expected_sha256(&self) -> Option<String> {
+        self.harness.sha256(self.options).await
     }
 
-    /// A query whose connection has gone ends when the server next looks at it.
-    async fn queries_left(&self, job: &JobId) -> usize {
-        let began = Instant::now();
-        loop {
-            let running = self.site.database.running(&format!("downpipe {job}")).await.len();
-            if running == 0 || began.elapsed() > Duration::from_secs(10) {
-                return running;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// How patient everybody is.
-    pub fn pace(&self) -> Pace {
-        self.works.pace()
+    /// Returns the timeouts.
+    pub fn timing(&self) -> Timing {
+        self.harness.timing()
     }
 }
 

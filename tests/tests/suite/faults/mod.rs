@@ -1,28 +1,32 @@
-//! Every fault a few times, with shorter timeouts than in production. `cargo xtask faults` injects them in earnest.
+//! Injects every fault a few times, with shorter timeouts than in production. `cargo xtask faults`
+//! uses production's timeouts.
 
 mod proxies;
 
-use downpipe_tests::faults::lab::{Lab, Pace, Plan};
+use downpipe_tests::faults::fault_run::{FaultRun, Plan, Timing};
 use downpipe_tests::faults::{FAULTS, Fault};
 use futures_util::{StreamExt as _, stream};
+use xtask::demo::LedgerChoice;
 
 #[tokio::test]
-async fn whatever_s3_does_there_is_a_right_file_or_a_clear_error_and_nothing_left() {
-    all_are_well("s3-").await;
+async fn export_disturbed_by_s3_is_whole_or_fails_clearly() {
+    assert_faults_do_no_harm("s3-").await;
 }
 
 #[tokio::test]
-async fn whatever_mysql_does_there_is_a_right_file_or_a_clear_error_and_nothing_left() {
-    all_are_well("mysql-").await;
+async fn export_disturbed_by_mysql_is_whole_or_fails_clearly() {
+    assert_faults_do_no_harm("mysql-").await;
 }
 
-pub(crate) async fn all_are_well(names: &str) {
+pub(crate) async fn assert_faults_do_no_harm(names: &str) {
     let seed =
         std::env::var("DOWNPIPE_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
-    let pace = Pace::Quick;
-    let lab = Lab::open(pace).await;
-    let faults = FAULTS.iter().filter(|fault| fault.name.starts_with(names));
-    let inject = async |fault: &Fault| (fault.inject)(&lab, &Plan { times: fault.few, seed, pace }).await;
+    let timing = Timing::Quick;
+    let fault_run = FaultRun::open(timing, LedgerChoice::Mysql).await;
+    let faults = FAULTS.iter().filter(|fault| fault.times_in_tests > 0 && fault.name.starts_with(names));
+    let inject = async |fault: &Fault| {
+        fault.inject(&fault_run, &Plan { times: fault.times_in_tests, seed, timing }).await
+    };
     let outcomes: Vec<_> = stream::iter(faults).map(inject).buffer_unordered(4).collect().await;
     assert!(!outcomes.is_empty());
     let wrong: Vec<_> = outcomes.into_iter().filter(|outcome| !outcome.is_well()).collect();

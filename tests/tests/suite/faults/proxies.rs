@@ -1,4 +1,4 @@
-//! The proxies do what they are told to, and nothing else.
+//! Tests the proxies: they apply their rules, and change nothing else.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -6,21 +6,21 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use downpipe_aws::{SecretLogin, SnsTopic, SqsQueue};
-use downpipe_core::failure::chain;
+use downpipe_core::error_chain::error_chain;
 use downpipe_core::job::JobState;
 use downpipe_core::notice::{Notice, Notifier as _};
 use downpipe_core::queue::Queue as _;
 use downpipe_core::source::{RowSource as _, SourceError};
 use downpipe_mysql::{Database, MySqlSource};
 use downpipe_tests::database::TestDatabase;
-use downpipe_tests::faults::http_proxy::{Act, HttpProxy, Moment, Rule};
+use downpipe_tests::faults::http_proxy::{Action, HttpProxy, Moment, Rule};
 use downpipe_tests::faults::mysql_proxy::{Break, MySqlProxy};
 use downpipe_tests::rows::{CsvSink, query};
-use downpipe_tests::{STACK, aws, eventually};
+use downpipe_tests::{aws, eventually, localstack_url};
 
-/// LocalStack's settings, by way of a proxy.
+/// Starts a proxy in front of LocalStack, and returns the settings to use it.
 async fn proxied() -> (HttpProxy, SdkConfig) {
-    let proxy = HttpProxy::before(&STACK.localstack_endpoint_url).await;
+    let proxy = HttpProxy::start(localstack_url()).await;
     let config = aws::localstack().await;
     let retries = config.retry_config().unwrap().clone().with_initial_backoff(Duration::from_millis(1));
     let config = config.into_builder().endpoint_url(proxy.endpoint()).retry_config(retries).build();
@@ -28,38 +28,38 @@ async fn proxied() -> (HttpProxy, SdkConfig) {
 }
 
 #[tokio::test]
-async fn a_throttled_topic_is_asked_again() {
+async fn publish_throttled_by_sns_is_retried() {
     let (proxy, config) = proxied().await;
     let topic = SnsTopic::new(&config, aws::topic(&config).await);
     let notice = Notice {
-        recipient: "alice@example.com".to_owned(),
+        recipient: "alice@example.com".parse().unwrap(),
         export: "orders".to_owned(),
         status: JobState::Ready,
         job_id: "0123456789abcdef01234567".to_owned(),
         subject: "Export orders is ready".to_owned(),
         body: "It is ready.\n".to_owned(),
     };
-    proxy.tell(Rule::on("Publish", Act::Answer(400, "Throttling")).times(2));
+    proxy.add_rule(Rule::on("Publish", Action::Answer(400, "Throttling")).times(2));
     topic.publish(&notice).await.unwrap();
     assert_eq!((proxy.count("Publish"), proxy.injected()), (3, 2));
-    proxy.tell(Rule::on("Publish", Act::Answer(400, "Throttling")).always());
+    proxy.add_rule(Rule::on("Publish", Action::Answer(400, "Throttling")).always());
     let error = topic.publish(&notice).await.unwrap_err();
-    let words = chain(&error);
+    let words = error_chain(&error);
     assert!(words.contains("Throttling"), "{words}");
 }
 
 #[tokio::test]
-async fn a_queue_that_is_away_for_a_moment_is_asked_again() {
+async fn send_to_an_unavailable_queue_is_retried() {
     let (proxy, config) = proxied().await;
     let queue = SqsQueue::new(&config, aws::queue(&config).await);
-    proxy.tell(Rule::on("SendMessage", Act::Answer(503, "ServiceUnavailable")));
-    proxy.tell(Rule::on("SendMessage", Act::Reset));
+    proxy.add_rule(Rule::on("SendMessage", Action::Answer(503, "ServiceUnavailable")));
+    proxy.add_rule(Rule::on("SendMessage", Action::Reset));
     queue.send("{}").await.unwrap();
     assert_eq!((proxy.count("SendMessage"), proxy.injected()), (3, 2));
 }
 
 #[tokio::test]
-async fn requests_are_known_by_their_names_and_seen_at_every_step() {
+async fn http_proxy_names_requests_and_reports_each_step() {
     let (proxy, config) = proxied().await;
     let bucket = aws::bucket(&config).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -72,38 +72,39 @@ async fn requests_are_known_by_their_names_and_seen_at_every_step() {
     assert_eq!(aws::keys(&config, &bucket).await, ["a/注文.csv"]);
     assert_eq!(aws::open_uploads(&config, &bucket).await, 0);
     client.delete_object().bucket(&bucket).key("a/注文.csv").send().await.unwrap();
-    let passed: Vec<_> = proxy.passed().into_iter().map(|passing| passing.operation).collect();
+    let operations: Vec<_> = proxy.requests().into_iter().map(|request| request.operation).collect();
     let objects =
         ["PutObject", "HeadObject", "GetObject", "ListObjectsV2", "ListMultipartUploads", "DeleteObject"];
-    assert_eq!(passed[1..], objects);
-    let steps = (2..8).flat_map(|number| [(number, Moment::Came), (number, Moment::CarriedOut)]);
+    assert_eq!(operations[1..], objects);
+    let steps = (2..8).flat_map(|number| [(number, Moment::Received), (number, Moment::Executed)]);
     assert_eq!(*seen.lock().unwrap(), steps.collect::<Vec<_>>());
     assert_eq!(proxy.injected(), 0);
 }
 
 #[tokio::test]
-async fn a_rule_is_for_the_requests_that_it_names() {
+async fn http_proxy_rule_applies_only_to_matching_requests() {
     let (proxy, config) = proxied().await;
     let config = config.into_builder().retry_config(RetryConfig::disabled()).build();
     let bucket = aws::bucket(&config).await;
     let client = aws::s3(&config);
-    proxy.tell(Rule::on("PutObject", Act::Answer(500, "InternalError")).from_the(2).times(2));
+    proxy.add_rule(Rule::on("PutObject", Action::Answer(500, "InternalError")).starting_at(2).times(2));
     let mut worked = Vec::new();
     for key in ["a", "b", "c", "d"] {
         worked.push(client.put_object().bucket(&bucket).key(key).send().await.is_ok());
         client.head_object().bucket(&bucket).key("a").send().await.unwrap();
     }
     assert_eq!(worked, [true, false, false, true]);
-    // What was carried out and not answered is there; what was not carried out is not.
-    proxy.tell(Rule::on("PutObject", Act::LoseAnswer));
+    // A request that was executed without an answer has its effect; one that was not executed has
+    // none.
+    proxy.add_rule(Rule::on("PutObject", Action::LoseAnswer));
     client.put_object().bucket(&bucket).key("e").send().await.unwrap_err();
     assert_eq!(aws::keys(&config, &bucket).await, ["a", "d", "e"]);
 }
 
 #[tokio::test]
-async fn a_connection_breaks_where_it_was_told_to() {
+async fn mysql_proxy_breaks_a_connection_at_the_given_byte() {
     let database = TestDatabase::create().await;
-    let proxy = MySqlProxy::before(&database.url).await;
+    let proxy = MySqlProxy::start(&database.url).await;
     let url = proxy.url(&database.url);
     let read = async || {
         let mut sink = CsvSink::new();
@@ -127,9 +128,9 @@ async fn a_connection_breaks_where_it_was_told_to() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_silent_goes_on_where_it_was() {
+async fn mysql_proxy_connection_silenced_and_recovered_loses_no_byte() {
     let database = TestDatabase::create().await;
-    let proxy = MySqlProxy::before(&database.url).await;
+    let proxy = MySqlProxy::start(&database.url).await;
     let url = proxy.url(&database.url);
     let source = MySqlSource::new(Database::<SecretLogin>::at_url(&url).unwrap());
     proxy.fall_silent_after(1, 500);
@@ -145,11 +146,11 @@ async fn a_connection_that_was_silent_goes_on_where_it_was() {
     assert_eq!(sink.text(), "a\n1\n");
 }
 
-/// Every statement is numbered, and seen before it is passed on and before its answer is.
+/// The watcher sees each statement before it is passed on, and before its answer is.
 #[tokio::test]
-async fn statements_are_seen_at_every_step() {
+async fn mysql_proxy_numbers_statements_and_reports_each_step() {
     let database = TestDatabase::create().await;
-    let proxy = MySqlProxy::before(&database.url).await;
+    let proxy = MySqlProxy::start(&database.url).await;
     let url = format!("{}?ssl-mode=disabled", proxy.url(&database.url));
     let seen = Arc::new(Mutex::new(Vec::new()));
     let watching = Arc::clone(&seen);
@@ -159,12 +160,12 @@ async fn statements_are_seen_at_every_step() {
     let seen = seen.lock().unwrap();
     let numbers =
         |wanted: Moment| seen.iter().filter(move |(_, moment)| *moment == wanted).map(|(number, _)| *number);
-    assert!(numbers(Moment::Came).eq(1..=proxy.statements()), "{seen:?}");
-    // Not all have an answer: who takes leave expects none.
-    let mut carried_out = numbers(Moment::CarriedOut).peekable();
+    assert!(numbers(Moment::Received).eq(1..=proxy.statements()), "{seen:?}");
+    // Not every statement has an answer: the client expects none when it disconnects.
+    let mut carried_out = numbers(Moment::Executed).peekable();
     assert!(carried_out.peek() == Some(&1) && carried_out.is_sorted(), "{seen:?}");
-    assert!(numbers(Moment::CarriedOut).count() > 5, "{seen:?}");
-    for (place, step) in seen.iter().enumerate().filter(|(_, (_, moment))| *moment == Moment::CarriedOut) {
-        assert_eq!(seen[place - 1], (step.0, Moment::Came), "{seen:?}");
+    assert!(numbers(Moment::Executed).count() > 5, "{seen:?}");
+    for (place, step) in seen.iter().enumerate().filter(|(_, (_, moment))| *moment == Moment::Executed) {
+        assert_eq!(seen[place - 1], (step.0, Moment::Received), "{seen:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! Where faults are injected into an export: a table to export on a real MySQL, a bucket on LocalStack, a proxy before each,
-//! and somebody who looks at what is left afterwards.
+//! Holds what all injections share: a table on a real MySQL, LocalStack, and what each export
+//! writes without a fault.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,24 +7,25 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::OnceCell;
+use xtask::demo::LedgerChoice;
 use xtask::faults::Outcome;
 
 use super::scene::{Ended, Run, Scene};
-use super::workers::works::Works;
+use super::workers::harness::WorkerHarness;
 use crate::aws;
 use crate::database::TestDatabase;
 
-/// How patient everybody is.
+/// The length of timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// As in production.
+pub enum Timing {
+    /// The timeouts of production.
     Real,
-    /// With shorter timeouts, for the tests.
+    /// Shorter timeouts, for the tests.
     Quick,
 }
 
-impl Pace {
-    /// What a store that stalls takes: longer than anybody waits for one answer.
+impl Timing {
+    /// Returns how long a stalled store stalls: longer than any client waits for one answer.
     #[must_use]
     pub fn stall(self) -> Duration {
         match self {
@@ -33,17 +34,17 @@ impl Pace {
         }
     }
 
-    /// The longest that an operation on S3 may take, retries included.
+    /// Returns the longest that an operation on S3 may take, retries included.
     #[must_use]
     pub fn s3_operation(self) -> Duration {
         match self {
-            // With the time that a part of 8 MiB may take on a slow link besides.
+            // Includes the time that a part of 8 MiB takes on a slow link.
             Self::Real => Duration::from_secs(308),
-            Self::Quick => Duration::from_secs(18),
+            Self::Quick => Duration::from_secs(28),
         }
     }
 
-    /// The time of an export that waits in vain for the database.
+    /// Returns the time limit of an export whose database is silent.
     #[must_use]
     pub fn silence(self) -> Duration {
         match self {
@@ -52,7 +53,7 @@ impl Pace {
         }
     }
 
-    /// The time that an export has.
+    /// Returns the time limit of any other export.
     #[must_use]
     pub fn export(self) -> Duration {
         match self {
@@ -62,31 +63,31 @@ impl Pace {
     }
 }
 
-/// How often to inject a fault, where it is random at which places, and at which pace.
+/// How often to inject a fault, with which seed and timeouts.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// How often.
+    /// The number of injections.
     pub times: u32,
-    /// What random places are drawn from.
+    /// The seed of random places.
     pub seed: u64,
-    /// How patient everybody is.
-    pub pace: Pace,
+    /// The timeouts.
+    pub timing: Timing,
 }
 
-/// How much is exported.
+/// The size of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Size {
-    /// As little, but in a profile whose files get their names at the end, by a copy within S3.
+    /// One request stores the file, which a copy within S3 then renames.
     Renamed,
-    /// One request stores it.
+    /// One request stores the file.
     Tiny,
-    /// Two parts.
+    /// The file has two parts.
     Small,
-    /// [`LARGE_PARTS`].
+    /// The file has [`LARGE_PARTS`] parts.
     Large,
 }
 
-/// The parts of a large export.
+/// The number of parts of a large export.
 pub const LARGE_PARTS: u32 = 4;
 
 impl Size {
@@ -103,32 +104,35 @@ impl Size {
     }
 }
 
-/// The table that is exported, and what its exports are when nothing disturbs them.
+/// The table that is exported, and its undisturbed exports.
 #[derive(Debug)]
-pub struct Lab {
-    /// Where the table is.
+pub struct FaultRun {
+    /// The database with the table.
     pub database: TestDatabase,
-    /// LocalStack's settings, past any proxy.
+    /// AWS settings for LocalStack, without a proxy.
     pub config: SdkConfig,
     pub(super) undisturbed: BTreeMap<Size, Undisturbed>,
-    pace: Pace,
-    works: OnceCell<Works>,
+    timing: Timing,
+    ledger: LedgerChoice,
+    harness: OnceCell<WorkerHarness>,
 }
 
-/// An export that nothing has disturbed.
+/// An export without a fault.
 #[derive(Debug, Clone)]
 pub struct Undisturbed {
-    /// Of its bytes.
+    /// The SHA-256 of the file.
     pub sha256: String,
-    /// The bytes of the server's answers.
+    /// The number of bytes that MySQL answered.
     pub answered: u64,
-    /// The requests to S3.
+    /// The number of requests to S3.
     pub requests: u32,
 }
 
-impl Lab {
+impl FaultRun {
     /// Fills the table and exports it once in every size.
-    pub async fn open(pace: Pace) -> Self {
+    ///
+    /// The ledger is that of workers, unless a fault needs another.
+    pub async fn open(timing: Timing, ledger: LedgerChoice) -> Self {
         let database = TestDatabase::create().await;
         let rows = Size::Large.rows();
         database
@@ -140,55 +144,63 @@ impl Lab {
             ))
             .await;
         let mut config = aws::localstack().await;
-        if pace == Pace::Quick {
+        if timing == Timing::Quick {
             let timeouts = config.timeout_config().unwrap().to_builder();
             let quick = timeouts
-                .operation_attempt_timeout(Duration::from_secs(2))
-                .operation_timeout(Duration::from_secs(10));
+                .operation_attempt_timeout(Duration::from_secs(4))
+                .operation_timeout(Duration::from_secs(20));
             let retries =
                 config.retry_config().unwrap().clone().with_initial_backoff(Duration::from_millis(10));
             config = config.into_builder().timeout_config(quick.build()).retry_config(retries).build();
         }
-        let mut lab = Self { database, config, undisturbed: BTreeMap::new(), pace, works: OnceCell::new() };
+        let (undisturbed, harness) = (BTreeMap::new(), OnceCell::new());
+        let mut fault_run = Self { database, config, undisturbed, timing, ledger, harness };
         for size in [Size::Renamed, Size::Tiny, Size::Small, Size::Large] {
-            let scene = Scene::set(&lab, size).await;
+            let scene = Scene::new(&fault_run, size).await;
             let receipt = scene.attempt(1).await.unwrap();
             let undisturbed = Undisturbed {
                 sha256: receipt.files[0].sha256.clone(),
                 answered: scene.mysql.answered()[0],
-                requests: u32::try_from(scene.s3.passed().len()).unwrap(),
+                requests: u32::try_from(scene.s3.requests().len()).unwrap(),
             };
-            let run = scene.look(Ended::Ready(1), 1).await;
+            let run = scene.inspect(Ended::Ready(1), 1).await;
             assert!(run.wrong.is_empty(), "{run:?}");
-            lab.undisturbed.insert(size, undisturbed);
+            fault_run.undisturbed.insert(size, undisturbed);
         }
-        lab
+        fault_run
     }
 
-    /// What an export of this size is when nothing disturbs it.
+    /// Returns what an export of this size is without a fault.
     pub fn undisturbed(&self, size: Size) -> &Undisturbed {
         &self.undisturbed[&size]
     }
 
-    /// How patient everybody is.
-    pub fn pace(&self) -> Pace {
-        self.pace
+    /// Returns the timeouts.
+    pub fn timing(&self) -> Timing {
+        self.timing
     }
 
-    /// Where whole workers work. Made when it is first asked for.
-    pub async fn works(&self) -> &Works {
-        self.works.get_or_init(|| Works::open(self.pace)).await
+    /// Returns where the workers' ledger is.
+    pub fn ledger(&self) -> LedgerChoice {
+        self.ledger
     }
 
-    /// Injects a fault so often, some at the same time, and sums up. The injection is given its number, from 0.
+    /// Returns the harness for worker processes, which the first call creates.
+    pub async fn harness(&self) -> &WorkerHarness {
+        self.harness.get_or_init(|| WorkerHarness::open(self.timing, self.ledger)).await
+    }
+
+    /// Injects a fault so many times, some concurrently, and sums up. The closure gets the
+    /// injection's number, from 0.
     pub async fn inject(
         &self,
         fault: &str,
         times: u32,
-        at_once: usize,
+        concurrency: usize,
         one: impl AsyncFn(u32) -> Run,
     ) -> Outcome {
-        let runs: Vec<Run> = stream::iter(0..times).map(|k| one(k)).buffer_unordered(at_once).collect().await;
+        let runs: Vec<Run> =
+            stream::iter(0..times).map(|k| one(k)).buffer_unordered(concurrency).collect().await;
         summary(fault, runs)
     }
 }
