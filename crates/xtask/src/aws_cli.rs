@@ -1,13 +1,15 @@
-//! The AWS CLI, as a person would use it against the stack.
+//! The AWS CLI against the stack.
 
 use std::{
     ffi::OsStr,
+    fmt,
     io::Write,
     process::{Command, Output, Stdio},
     thread,
 };
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::stack::StackEnv;
@@ -16,12 +18,49 @@ use crate::stack::StackEnv;
 #[derive(Clone, Copy, Debug)]
 pub struct AwsCli<'a> {
     env: &'a StackEnv,
+    session: Option<&'a Session>,
+}
+
+/// The temporary credentials of a role, as `sts assume-role` returns them.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Session {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: String,
+}
+
+impl Session {
+    /// Returns the key's id, the key, and the token that goes with them.
+    pub fn credentials(&self) -> [&str; 3] {
+        [&self.access_key_id, &self.secret_access_key, &self.session_token]
+    }
+
+    /// Makes a command act as the role.
+    pub fn apply_to<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command
+            .env("AWS_ACCESS_KEY_ID", &self.access_key_id)
+            .env("AWS_SECRET_ACCESS_KEY", &self.secret_access_key)
+            .env("AWS_SESSION_TOKEN", &self.session_token)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
 }
 
 impl<'a> AwsCli<'a> {
-    /// Speaks to this stack.
+    /// Returns a CLI for this stack.
     pub fn new(env: &'a StackEnv) -> Self {
-        Self { env }
+        Self { env, session: None }
+    }
+
+    /// Returns a CLI that acts as a role.
+    #[must_use]
+    pub fn with_session(self, session: &'a Session) -> Self {
+        Self { session: Some(session), ..self }
     }
 
     /// Runs a command and returns what it printed; an error holds what it complained about.
@@ -29,8 +68,8 @@ impl<'a> AwsCli<'a> {
         self.text_with_input(args, "")
     }
 
-    /// Like [`Self::text`], with something to read at `file:///dev/stdin`: a secret does not belong on a command line,
-    /// which everybody on the machine can see.
+    /// Runs a command with input at `file:///dev/stdin`: every user of the machine can see a command line,
+    /// so a secret does not belong there.
     pub fn text_with_input<S: AsRef<OsStr>>(self, args: &[S], input: &str) -> Result<String> {
         let output = self.output(args, input)?;
         if !output.status.success() {
@@ -50,9 +89,12 @@ impl<'a> AwsCli<'a> {
     }
 
     fn output<S: AsRef<OsStr>>(self, args: &[S], input: &str) -> Result<Output> {
-        let mut child = self
-            .env
-            .apply_to(&mut Command::new(self.env.aws_cli()))
+        let mut command = Command::new(self.env.aws_cli());
+        self.env.apply_to(&mut command);
+        if let Some(session) = self.session {
+            session.apply_to(&mut command);
+        }
+        let mut child = command
             .env("AWS_DEFAULT_OUTPUT", "json")
             .args(args)
             .stdin(Stdio::piped())
@@ -69,7 +111,7 @@ impl<'a> AwsCli<'a> {
     }
 }
 
-/// `cloudformation deploy`, for messages: what follows may be long, or nobody's business.
+/// Returns the command's first words, such as `cloudformation deploy`. What follows may be long or secret.
 fn name<S: AsRef<OsStr>>(args: &[S]) -> String {
     let words: Vec<_> = args.iter().take(2).map(|arg| arg.as_ref().to_string_lossy()).collect();
     words.join(" ")

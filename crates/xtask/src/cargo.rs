@@ -16,6 +16,10 @@ use serde::Deserialize;
 
 use crate::{stack::Steps, workspace};
 
+/// Selects the programs of a deployment for a build. This program is among them because its manifest asks for the features that all
+/// builds have in common. It is built already.
+pub(crate) const PROGRAMS: [&str; 6] = ["-p", "downpipe-lambda", "-p", "downpipe-cli", "-p", "xtask"];
+
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// The programs that a build made, by name.
@@ -42,12 +46,12 @@ struct Target {
     name: String,
 }
 
-/// The cargo that runs this program, in the workspace's folder.
+/// Returns the cargo that runs this program, in the workspace's folder.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace::root());
-    // What `cargo run` says about this program is not true of what is built next; build scripts that look at it would
-    // run, and everything after them be compiled, each time anew.
+    // Variables that `cargo run` set for this program are wrong for the next build. Build scripts that read them would run again, and
+    // all dependent crates be compiled again.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
@@ -60,7 +64,7 @@ pub(crate) fn command() -> Command {
     command
 }
 
-/// `cargo build` with these arguments. Quiet but for a sign of life; what cargo has to say is shown when it fails.
+/// Runs `cargo build` with these arguments. Reports progress now and then, and cargo's output when it fails.
 pub(crate) fn build(args: &[&str], steps: &Steps) -> Result<Executables> {
     let mut child = command()
         .arg("build")
@@ -93,7 +97,7 @@ pub(crate) fn build(args: &[&str], steps: &Steps) -> Result<Executables> {
     Ok(executables)
 }
 
-/// Reads cargo's messages to their end, and says now and then that there are some.
+/// Reads cargo's messages to their end, and reports progress now and then.
 fn follow(lines: &mpsc::Receiver<String>, steps: &Steps) -> Executables {
     let mut executables = Executables::default();
     let mut crates = 0_u32;
@@ -116,7 +120,7 @@ fn follow(lines: &mpsc::Receiver<String>, steps: &Steps) -> Executables {
     }
 }
 
-/// The folder that cargo builds into, which the person may have moved.
+/// Returns the folder that cargo builds into, which the person may have moved.
 pub(crate) fn target_dir() -> Result<PathBuf> {
     #[derive(Deserialize)]
     struct Metadata {

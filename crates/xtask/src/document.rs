@@ -1,9 +1,9 @@
-//! Documents that commands write into: places between two comments are written anew, and the words around them stay.
+//! Documents that commands write into: between two comments, so that the words around them stay.
 
 use anyhow::{Context, Result};
 use unicode_width::UnicodeWidthStr as _;
 
-/// A document, by its name in errors, with another text at one of its places.
+/// Returns a document, by its name in errors, with another text at one of its places.
 pub(crate) fn replaced(name: &str, document: &str, place: &str, text: &str) -> Result<String> {
     let [begin, end] = ["begin", "end"].map(|mark| format!("<!-- {mark}: {place} -->"));
     let found = document.split_once(&begin).and_then(|(before, rest)| {
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_written_anew_and_the_words_around_it_stay() {
+    fn place_in_a_document_is_replaced_and_the_rest_stays() {
         let document = "# A\n\n<!-- begin: x -->\nold\n<!-- end: x -->\n\nwords\n";
         let new = replaced("a.md", document, "x", "| new |\n").unwrap();
         assert_eq!(new, "# A\n\n<!-- begin: x -->\n\n| new |\n\n<!-- end: x -->\n\nwords\n");
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_read_by_people_and_by_markdown() {
+    fn table_is_aligned_as_text_and_valid_as_markdown() {
         let mut table = Table::new(["who", "s"]);
         table.row(["山".into(), "1".into()]);
         assert_eq!(table.to_string(), "who  s\n山   1\n");

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: arbitrary input for what reads and writes, until the time is up or something breaks.
+//! `cargo xtask fuzz`: arbitrary input for readers and writers, until the time is up or a target fails.
 
 use std::{
     fs::{self, File},
@@ -13,7 +13,7 @@ use crate::{cargo, workspace};
 /// How long a single input may take, in seconds. What takes longer is a finding.
 const INPUT_SECONDS: u32 = 20;
 
-/// The characters that are shown of what an input did; it may have been a long text.
+/// The characters that are shown of a finding's message, which may be long.
 const WHAT_CHARS: usize = 300;
 
 /// What to fuzz.
@@ -25,7 +25,7 @@ pub struct FuzzOptions<'a> {
     pub seconds: u32,
 }
 
-/// What became of a target.
+/// The result of a target.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Outcome {
     runs: u64,
@@ -58,7 +58,7 @@ pub fn run(options: FuzzOptions<'_>) -> Result<bool> {
     Ok(!found)
 }
 
-/// The names of the files with targets, or the one that is wanted.
+/// Returns the names of the files with targets, or the one that is wanted.
 fn targets(wanted: Option<&str>) -> Result<Vec<String>> {
     let folder = workspace::path("fuzz/fuzz_targets");
     let mut targets = Vec::new();
@@ -74,7 +74,7 @@ fn targets(wanted: Option<&str>) -> Result<Vec<String>> {
     }
 }
 
-/// The fuzzer lives in the compiler, and only nightly ones let it out.
+/// Checks that a nightly compiler and cargo-fuzz are installed: only nightly compilers have the fuzzer.
 fn check_tools() -> Result<()> {
     let works = |command: &mut Command| {
         let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -115,7 +115,7 @@ fn fuzz(target: &str, seconds: u32, log: &Path) -> Result<Outcome> {
 }
 
 impl Outcome {
-    /// Reads what libFuzzer said.
+    /// Reads the output of libFuzzer.
     fn of(log: &str) -> Self {
         let runs = log.lines().rev().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
         let input = log.lines().find_map(|line| Some(line.split_once("Test unit written to ")?.1));
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_is_read_for_runs_and_findings() {
+    fn fuzz_log_names_runs_and_findings() {
         let quiet =
             "#2\tINITED cov: 9\nDone 124613 runs in 41 second(s)\nstat::number_of_executed_units: 124613\n";
         assert_eq!(Outcome::of(quiet), Outcome { runs: 124_613, finding: None });
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_is_not_there_is_answered_with_those_there_are() {
+    fn unknown_target_is_refused_with_the_known_ones() {
         let error = targets(Some("pdf")).unwrap_err().to_string();
         assert_eq!(error, "target: expected one of csv, jsonl, packer, params, parquet, xlsx, got \"pdf\"");
         assert_eq!(targets(Some("csv")).unwrap(), ["csv"]);

@@ -1,10 +1,6 @@
-//! The project's own commands, as a library: what `cargo xtask` does, tests can do too.
+//! The project's own commands, as a library that tests use, too.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command-line tool says on the terminal what it is doing"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks on the terminal")]
 
 pub mod aws_cli;
 pub mod bench;
@@ -12,6 +8,7 @@ mod cargo;
 pub mod demo;
 pub mod deploy;
 mod document;
+pub mod enforce;
 pub mod faults;
 pub mod fuzz;
 pub mod lint;

@@ -5,9 +5,11 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use xtask::{
     bench::{self, BenchOptions, Measurement},
+    demo::{self, DemoOptions},
+    enforce::{self, EnforceOptions},
     faults::{self, FaultsOptions},
     fuzz::{self, FuzzOptions},
     stack::{self, Paths, Purpose},
@@ -24,54 +26,56 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything once, from nothing to a file and an e-mail, on this machine
-    Demo,
-    /// All tests, with the stack around them
+    /// Show one export on this machine, from the request to the file and the e-mail
+    Demo(DemoOptions),
+    /// Run all tests, on the local stack
     Test {
-        /// Only what needs no server
+        /// Only tests that need no server
         #[arg(long)]
         unit: bool,
         /// More arguments for `cargo test`, after `--`
         #[arg(last = true)]
         args: Vec<String>,
     },
-    /// Everything that can be said about the code without running it
+    /// Run every static check
     Lint,
-    /// Arbitrary input for what reads and writes, until the time is up or something breaks
+    /// Fuzz readers and writers until the time is up or a target fails
     Fuzz {
-        /// One of the files in fuzz/fuzz_targets, without its .rs; all of them otherwise
+        /// A file in fuzz/fuzz_targets, without its .rs [default: all]
         target: Option<String>,
-        /// How long each target is run
+        /// Seconds for each target
         #[arg(long, default_value_t = 600)]
         seconds: u32,
     },
-    /// What an export costs, beside other people's programs and beside itself; all of it unless something is named
+    /// Measure what an export costs, beside other programs [default: every measurement]
     Bench {
         #[command(subcommand)]
         measurement: Option<Measurement>,
         #[command(flatten)]
         options: BenchOptions,
     },
-    /// Every fault, injected into an export on real parts, and what came of it
+    /// Inject every fault into exports on real parts, and print the outcomes
     Faults(FaultsOptions),
-    /// The zip for Lambda: the worker, optimised, and the definitions in exports/
+    /// Run the worker under its role where AWS asks for every permission, and without each of them
+    Enforce(EnforceOptions),
+    /// Build the zip for Lambda: the optimised worker, and the definitions in exports/
     Package,
-    /// MySQL and local AWS, for the tests and the demo
+    /// Start and stop MySQL and local AWS, for the tests and the demo
     #[command(subcommand)]
     Stack(Stack),
 }
 
 #[derive(Subcommand)]
 enum Stack {
-    /// Install what is missing and start what is not running
+    /// Install missing parts, and start those that do not run
     Up,
-    /// Stop what `up` started
+    /// Stop the parts that `up` started
     Down {
         /// Also delete the databases, the state and the logs (installed programs stay)
         #[arg(long)]
         purge: bool,
     },
-    /// Say what is running; exits with 0 only when everything is healthy
+    /// Print the state of each part; exits with 0 only when all are healthy
     Status,
 }
 
@@ -86,15 +90,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Returns whether all is well; an error is trouble of our own.
+/// Returns whether the command succeeded. An error means that it could not run.
 fn run(command: Command) -> Result<bool> {
     match command {
-        Command::Demo => xtask::demo::run().map(|()| true),
+        Command::Demo(options) => demo::run(&options).map(|()| true),
         Command::Test { unit, args } => test::run(TestOptions { unit, args: &args }),
-        Command::Lint => xtask::lint::run(),
+        Command::Lint => xtask::lint::run(&Cli::command()),
         Command::Fuzz { target, seconds } => fuzz::run(FuzzOptions { target: target.as_deref(), seconds }),
         Command::Bench { measurement, options } => bench::run(measurement, &options),
         Command::Faults(options) => faults::run(&options),
+        Command::Enforce(options) => enforce::run(&options),
         Command::Package => xtask::release::run().map(|()| true),
         Command::Stack(command) => run_stack(&command),
     }
@@ -117,4 +122,20 @@ fn run_stack(command: &Stack) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use xtask::lint::documents::{Documents, Fault, Grammar};
+    use xtask::workspace;
+
+    use super::*;
+
+    #[test]
+    fn documents_of_the_repository_have_no_broken_links_paths_or_commands() {
+        let documents = Documents::read(workspace::root()).unwrap();
+        let mut faults = documents.broken();
+        faults.extend(documents.wrong_commands("cargo xtask", &Grammar::of_clap(&Cli::command())));
+        assert_eq!(faults.iter().map(Fault::to_string).collect::<Vec<_>>(), [""; 0]);
+    }
 }

@@ -1,6 +1,6 @@
 //! Numbers for people.
 
-/// A number with its thousands apart.
+/// Returns a number with its thousands apart.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -24,3 +24,16 @@ pub(crate) fn stack_and_build(
     let env = env.map_err(|_| anyhow!("the stack's thread panicked; its message is above"))?;
     Ok((env?, built?))
 }
+
+/// Does work that may bring the stack up, and stops the stack again if it was started for this.
+pub(crate) fn with_stack<T>(work: impl FnOnce(&Paths) -> Result<T>) -> Result<T> {
+    let paths = Paths::of_workspace();
+    let was_running = stack::status(&paths)?.parts.iter().any(|part| part.pid.is_some());
+    let done = work(&paths);
+    if was_running {
+        return done;
+    }
+    let stopped = stack::down(&paths);
+    // An error of the work is reported before one of stopping.
+    done.and_then(|done| stopped.map(|()| done))
+}

@@ -1,17 +1,19 @@
 //! `cargo xtask package`: the zip for Lambda.
 
-use std::{fs, path::Path};
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{cargo, deploy, stack::Steps, workspace};
+use crate::stack::Steps;
+use crate::{cargo, deploy, workspace};
 
 /// The C library of Amazon Linux 2023, on which the runtime `provided.al2023` runs.
 const GLIBC_OF_LAMBDA: (u32, u32) = (2, 34);
 
 /// Builds the worker, makes sure that it will start on Lambda, and packs it with the definitions in `exports/`.
 pub fn run() -> Result<()> {
-    let built = cargo::build(&["--release", "-p", "downpipe-worker", "--bin", "bootstrap"], &Steps::start())?;
+    let built = cargo::build(&["--release", "-p", "downpipe-lambda", "--bin", "bootstrap"], &Steps::start())?;
     let bootstrap = built.path("bootstrap")?;
     let glibc = newest_glibc(bootstrap)?;
     ensure!(
@@ -28,7 +30,7 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// The newest version that the program's symbols ask for: they name it as text, `GLIBC_2.34`.
+/// Returns the newest version that the program's symbols ask for: they name it as text, `GLIBC_2.34`.
 fn newest_glibc(program: &Path) -> Result<(u32, u32)> {
     const MARK: &[u8] = b"GLIBC_2.";
     let bytes = fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
@@ -45,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_glibc_is_found_among_others() {
+    fn newest_glibc_is_found_among_others() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), b"\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_2.9\0GLIBC_PRIVATE\0").unwrap();
         assert_eq!(newest_glibc(file.path()).unwrap(), (2, 34));

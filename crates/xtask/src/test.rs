@@ -1,18 +1,14 @@
-//! `cargo xtask test`: the tests, with everything they need around them.
+//! `cargo xtask test`: runs the tests on the local stack.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    process::{Command, ExitStatus, Stdio},
-    time::Instant,
-};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::{
-    cargo,
-    prepare::stack_and_build,
-    stack::{self, Paths, Purpose},
-};
+use crate::cargo::{self, PROGRAMS};
+use crate::prepare::{stack_and_build, with_stack};
+use crate::stack::{Paths, Purpose};
 
 /// What to test.
 #[derive(Clone, Copy, Debug)]
@@ -36,21 +32,12 @@ pub fn run(options: TestOptions<'_>) -> Result<bool> {
     if options.unit {
         return cargo_test(&mut cargo::command(), &["--exclude", "downpipe-tests"], options.args);
     }
-    let paths = Paths::of_workspace();
-    let was_running = stack::status(&paths)?.parts.iter().any(|part| part.pid.is_some());
-    let passed = on_stack(&paths, options.args);
-    if !was_running {
-        let stopped = stack::down(&paths);
-        // The tests' own trouble is the one to hear of.
-        return passed.and_then(|passed| stopped.map(|()| passed));
-    }
-    passed
+    with_stack(|paths| on_stack(paths, options.args))
 }
 
 fn on_stack(paths: &Paths, args: &[String]) -> Result<bool> {
     // A build of its own: built together with the tests, it would be given the fakes of the feature `testing`.
-    let (env, built) =
-        stack_and_build(paths, Purpose::Tests, &["-p", "downpipe-worker", "-p", "downpipe-cli", "--bins"])?;
+    let (env, built) = stack_and_build(paths, Purpose::Tests, &[&PROGRAMS[..], &["--bins"]].concat())?;
     let mut command = cargo::command();
     let bootstrap = built.path("bootstrap")?;
     env.apply_to(&mut command).env("DOWNPIPE_TEST_BOOTSTRAP", bootstrap);
@@ -59,7 +46,7 @@ fn on_stack(paths: &Paths, args: &[String]) -> Result<bool> {
 }
 
 fn cargo_test(command: &mut Command, scope: &[&str], args: &[String]) -> Result<bool> {
-    // All failures at once: the next run takes minutes.
+    // All failures at once, because the next run takes minutes.
     command.args(["test", "--workspace", "--no-fail-fast"]).args(scope).args(args);
     let started = Instant::now();
     let (status, tally) = tallied(command)?;
@@ -112,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_add_up() {
+    fn results_of_several_programs_are_summed() {
         let mut tally = Tally::default();
         for line in [
             "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s\n",

@@ -10,11 +10,13 @@ use sqlx::{
 /// The database's name.
 pub const DATABASE: &str = "downpipe_demo";
 const SAMPLE: &str = include_str!("sample.sql");
+/// The ledger of the demo is in the same database.
+const LEDGER: &str = include_str!("../../../../migrations/0001_jobs.sql");
 
-/// What loading it meant.
+/// Whether the sample had to be loaded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Loaded {
-    /// It was there already, whole and in this version.
+    /// It was there, whole and in this version.
     Already,
     /// It has been created, or created anew.
     Now,
@@ -31,11 +33,27 @@ pub fn load(server_url: &str) -> Result<Loaded> {
         .with_context(|| format!("cannot load the sample database {DATABASE}"))
 }
 
-/// How to reach the sample on this server.
+/// Returns how to reach the sample on this server.
 pub fn url(server_url: &str) -> String {
     let (server, options) = server_url.split_once('?').unwrap_or((server_url, ""));
     let separator = if options.is_empty() { "" } else { "?" };
     format!("{server}/{DATABASE}{separator}{options}")
+}
+
+/// Returns how many statements MySQL has seen of connections to the sample, as far as it remembers their texts. With `query`, only those
+/// whose text has this in it.
+pub fn statements(server_url: &str, query: &str) -> Result<u64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start a runtime")?.block_on(async {
+        let options = MySqlConnectOptions::from_str(server_url)?.disable_statement_logging();
+        let mut connection = options.connect().await?;
+        let count = "SELECT CAST(COALESCE(SUM(count_star), 0) AS UNSIGNED)
+                     FROM performance_schema.events_statements_summary_by_digest
+                     WHERE schema_name = ? AND INSTR(digest_text, ?) > 0";
+        let counted = sqlx::query_scalar(count).bind(DATABASE).bind(query).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(counted)
+    })
 }
 
 async fn load_into(server_url: &str) -> Result<Loaded> {
@@ -51,7 +69,7 @@ async fn load_into(server_url: &str) -> Result<Loaded> {
     );
     connection.execute(sqlx::raw_sql(AssertSqlSafe(create))).await?;
     connection.execute(sqlx::raw_sql(SAMPLE)).await?;
-    // Last of all: an interrupted load has no mark and is done again.
+    // Marked last, so that an interrupted load is repeated.
     let mark = format!("ALTER TABLE orders COMMENT = '{}'", mark());
     connection.execute(sqlx::raw_sql(AssertSqlSafe(mark))).await?;
     connection.close().await?;
@@ -65,9 +83,10 @@ async fn is_loaded(connection: &mut MySqlConnection) -> Result<bool> {
     Ok(found == 1)
 }
 
-/// Names this version of the sample, so that a changed one is loaded again.
+/// Names this version of the sample and of the ledger's tables beside it, so that a changed one is made again.
 fn mark() -> String {
-    let version = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, SAMPLE.as_bytes());
+    let text = [SAMPLE, LEDGER].concat();
+    let version = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, text.as_bytes());
     format!("downpipe sample {version:016x}")
 }
 
@@ -76,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_database_goes_between_server_and_options() {
+    fn url_of_the_sample_has_the_database_before_the_options() {
         assert_eq!(url("mysql://u:p@h:1"), "mysql://u:p@h:1/downpipe_demo");
         assert_eq!(url("mysql://u:p@h:1?ssl-mode=a/b"), "mysql://u:p@h:1/downpipe_demo?ssl-mode=a/b");
     }

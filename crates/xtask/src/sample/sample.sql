@@ -2,6 +2,8 @@
 
 SET NAMES utf8mb4;
 SET SESSION cte_max_recursion_depth = 300000;
+-- Instants are written here in UTC. The shop's days are Tokyo's, which begin nine hours earlier.
+SET SESSION time_zone = '+00:00';
 
 -- Who might be a customer. `latin` is how the name looks in an address.
 CREATE TEMPORARY TABLE family_names (country CHAR(2), n TINYINT, name VARCHAR(40), latin VARCHAR(40), PRIMARY KEY (country, n));
@@ -75,7 +77,7 @@ ORDER BY people.id;
 CREATE TABLE orders (
     id               BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
     customer_id      BIGINT UNSIGNED NOT NULL,
-    created_at       DATETIME(3) NOT NULL,
+    created_at       TIMESTAMP(3) NOT NULL,
     status           ENUM('new', 'paid', 'shipped', 'cancelled', 'returned') NOT NULL,
     currency         CHAR(3) CHARACTER SET ascii NOT NULL,
     -- Negative for what was returned.
@@ -90,7 +92,7 @@ CREATE TABLE orders (
     CONSTRAINT orders_of_customer FOREIGN KEY (customer_id) REFERENCES customers (id)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
 
--- In the order of their numbers, one every 157 seconds and a bit, from 2025-01-01 until 2026-06-30.
+-- In the order of their numbers, one every 157 seconds and a bit, from 2025-01-01 until 2026-06-30 in Tokyo.
 INSERT INTO orders (id, customer_id, created_at, status, currency, total, discount, tracking_number, note)
 WITH RECURSIVE
 numbers (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM numbers WHERE id < 300000),
@@ -110,7 +112,7 @@ fated AS (
     FROM drawn
 )
 SELECT fated.id, fated.customer_id,
-       TIMESTAMP '2025-01-01 00:00:00.000' + INTERVAL (fated.id * 157248 - 157248 + fated.amount % 157248) * 1000 MICROSECOND,
+       TIMESTAMP '2024-12-31 15:00:00.000' + INTERVAL (fated.id * 157248 - 157248 + fated.amount % 157248) * 1000 MICROSECOND,
        fated.status,
        CASE c.country WHEN 'JP' THEN 'JPY' WHEN 'GB' THEN 'GBP' WHEN 'BR' THEN 'BRL' WHEN 'KR' THEN 'KRW' ELSE 'EUR' END,
        IF(fated.status = 'returned', -1, 1)
