@@ -1,4 +1,5 @@
-//! Every line is a JSON object with a member for every column, and every value is the one that was sent.
+//! Checks JSON Lines: every line is an object with a member for every column, and every value is
+//! the one that was written.
 
 #![no_main]
 
@@ -22,9 +23,10 @@ fuzz_target!(|table: Table| {
         let Members(members) = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!(members.len(), table.columns.len());
         for (at, (name, _)) in members.iter().enumerate() {
-            assert!(members[..at].iter().all(|(other, _)| other != name), "{name:?} is there twice");
+            let is_other = |(other, _): &(String, _)| other.to_lowercase() != name.to_lowercase();
+            assert!(members[..at].iter().all(is_other), "{name:?} is there twice");
             let label = table.labels()[at];
-            // An empty name becomes one that readers take, and one that was there before gets a number.
+            // An empty name is replaced, and a repeated one gets a number.
             let wished = if label.is_empty() { format!("column {}", at + 1) } else { label.to_owned() };
             assert!(name.starts_with(&wished), "{label:?} became {name:?}");
         }
@@ -41,7 +43,7 @@ fn is_same(column: &TableColumn, value: &Value, read: &str) -> bool {
     match value {
         Value::Null => read == "null",
         Value::Text(text) if column.treat_as == Some(TreatAs::Number) && read == text => {
-            // It has been read as JSON, so this is enough to be a number.
+            // The text was parsed as JSON, so its first character shows whether it is a number.
             read.starts_with(|c: char| c.is_ascii_digit() || c == '-') || kind == ColumnKind::Json
         }
         Value::Text(text) if kind == ColumnKind::Json && column.treat_as != Some(TreatAs::Text) => {
@@ -58,7 +60,7 @@ fn is_same(column: &TableColumn, value: &Value, read: &str) -> bool {
     }
 }
 
-/// The members of an object as they stand there, also those with the same name.
+/// The members of an object in order, duplicates included.
 struct Members(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {

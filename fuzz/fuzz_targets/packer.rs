@@ -1,4 +1,4 @@
-//! Whatever is pushed and wherever parts are cut, the bytes come back.
+//! Checks compression: any pushed bytes, cut into parts anywhere, unpack to the same bytes.
 
 #![no_main]
 
@@ -19,7 +19,7 @@ enum Way {
 #[derive(Debug, Arbitrary)]
 enum Step {
     Push(Vec<u8>),
-    /// So many bytes, a few KiB at most if the second is 0.
+    /// Pushes this byte so many times, or a sequence that counts up from it.
     PushMany(u8, u16, bool),
     TakePart,
 }
@@ -79,7 +79,7 @@ fuzz_target!(|input: (Way, Vec<(String, Vec<Step>)>)| {
         }
         Compression::Zip => {
             let mut archive = zip::ZipArchive::new(Cursor::new(parts.concat())).expect("an archive");
-            // Of files with the same name, the reader shows the last one only.
+            // The reader shows only the last of several files with the same name.
             let mut last: Vec<_> = Vec::new();
             for (name, parts) in &pushed {
                 last.retain(|(other, _)| other != name);

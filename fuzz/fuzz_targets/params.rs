@@ -1,13 +1,12 @@
-//! Whatever a message says, it is refused or keeps to the rules of the definition.
+//! Checks requests: any message is refused, or keeps the rules of the definition.
 
 #![no_main]
 
 use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
-use downpipe_core::catalog::{Catalog, DefinitionFile};
+use downpipe_core::catalog::{Catalog, DefinitionFile, Param, ParamType, Value};
 use downpipe_core::message::{ExportMessage, Message, RawParam};
-use downpipe_core::params::{Param, ParamType, Value};
 use downpipe_core::request::ExportRequest;
 use libfuzzer_sys::fuzz_target;
 
@@ -57,7 +56,7 @@ requesters = ["*"]
 #[derive(Debug, Arbitrary)]
 enum Body {
     Any(String),
-    /// With these members of `params`, by number or by name.
+    /// A request with these members of `params`, by number or by name.
     Export(Vec<(Result<u8, String>, Json)>, Option<String>),
 }
 
@@ -68,7 +67,7 @@ enum Json {
     Float(f64),
     Truth(bool),
     Null,
-    /// What looks like a date.
+    /// A text in the form of a date.
     Day(u16, u8, u8),
     Moment(u16, u8, u8, u8, u8, u8, String),
     Digits(bool, u128, u64),
@@ -106,7 +105,7 @@ impl Body {
             format!("{}:{value}", quoted(name))
         });
         let members = members.collect::<Vec<_>>().join(",");
-        let requester = requester.as_ref().map(|who| format!(",\"requested_by\":{}", quoted(who)));
+        let requester = requester.as_ref().map(|who| format!(",\"requested_by\":{}", quoted(&format!("{who}@example.com"))));
         format!("{{\"export\":\"everything\",\"params\":{{{members}}}{}}}", requester.unwrap_or_default())
     }
 }
@@ -121,7 +120,7 @@ fuzz_target!(|body: Body| {
         check(param, message.params.get(name), value);
     }
     assert!(message.params.keys().all(|name| request.params.contains_key(name)));
-    // What has been accepted can be run, and be spoken of.
+    // An accepted request has SQL and a valid file name.
     assert!(!request.sql(None).is_empty());
     check_name(&message, &request.file_name());
 });
@@ -165,7 +164,7 @@ fn check(param: &Param, sent: Option<&RawParam>, value: &Value) {
         (ParamType::DateTime, Value::DateTime(moment)) => {
             assert!((1000..=9999).contains(&moment.year()));
             assert_eq!(moment.subsec_nanosecond() % 1000, 0);
-            // Without an offset it is the moment that stands there.
+            // Without an offset the day is unchanged.
             if !sent[10..].contains(['Z', 'z', '+', '-']) {
                 assert_eq!(sent[..10], moment.date().to_string());
             }

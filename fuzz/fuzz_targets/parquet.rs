@@ -1,17 +1,16 @@
-//! A Parquet file has every value in a type of its own.
+//! Checks Parquet: the file has every value in the column's type.
 
 #![no_main]
 
-use std::{convert::Infallible, str::FromStr};
+use std::convert::Infallible;
+use std::str::FromStr;
 
 use bytes::Bytes;
 use downpipe_format::{Compression, Date, Format, Profile, Style, Time};
 use downpipe_fuzz::{Table, TableColumn, Value, write};
 use libfuzzer_sys::fuzz_target;
-use parquet::{
-    file::reader::{FileReader as _, SerializedFileReader},
-    record::Field,
-};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::record::Field;
 
 fuzz_target!(|table: Table| {
     let style =
@@ -61,8 +60,11 @@ fn is_same(column: &TableColumn, value: &Value, read: &Field) -> bool {
         (Value::Double(value), Field::Double(read)) => value.to_bits() == read.to_bits(),
         (Value::Decimal(digits), Field::Decimal(read)) => {
             let fraction = digits.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-            usize::try_from(read.scale()) == Ok(fraction)
-                && digits.replace('.', "").parse() == Ok(Whole::of(read.data()))
+            let scale = usize::try_from(read.scale()).expect("a scale");
+            // The type has more digits than the values only where every value is a bare zero.
+            let is_scale = fraction == scale || Whole::of(read.data()).digits.is_empty();
+            let digits = digits.replace('.', "") + &"0".repeat(scale.saturating_sub(fraction));
+            is_scale && digits.parse() == Ok(Whole::of(read.data()))
         }
         (Value::Date(date), Field::Date(read)) => days(*date) == Some(i64::from(*read)),
         (Value::DateTime(date, time), Field::TimestampMicros(read)) => {
@@ -76,12 +78,12 @@ fn is_same(column: &TableColumn, value: &Value, read: &Field) -> bool {
 #[derive(PartialEq)]
 struct Whole {
     negative: bool,
-    /// Without zeros in front.
+    /// The digits without leading zeros.
     digits: String,
 }
 
 impl Whole {
-    /// A number in two's complement, its high byte first.
+    /// Reads a big-endian number in two's complement.
     fn of(bytes: &[u8]) -> Self {
         let negative = bytes[0] >= 0x80;
         let mut magnitude: Vec<u8> = bytes.iter().map(|byte| if negative { !byte } else { *byte }).collect();
@@ -116,7 +118,7 @@ impl FromStr for Whole {
     }
 }
 
-/// Days since 1970-01-01, where there is such a date.
+/// Returns the days since 1970-01-01, if the date exists.
 fn days(date: Date) -> Option<i64> {
     let date = jiff::civil::Date::new(
         i16::try_from(date.year).ok()?,

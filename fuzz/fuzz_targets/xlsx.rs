@@ -1,4 +1,5 @@
-//! A workbook opens, and every cell has the value that was sent: as a number or a date where no digit is lost by it, else as text.
+//! Checks workbooks: every cell has the value that was written, as a number or a date where no
+//! digit is lost, otherwise as text.
 
 #![no_main]
 
@@ -9,7 +10,7 @@ use downpipe_format::{Compression, Date, Format, Profile, Style, Time, TreatAs};
 use downpipe_fuzz::{Table, TableColumn, Value, write};
 use libfuzzer_sys::fuzz_target;
 
-/// A tenth of a millisecond, in days.
+/// The tolerance: a tenth of a millisecond, in days.
 const TENTH_OF_MILLISECOND: f64 = 0.1 / 86_400_000.0;
 
 fuzz_target!(|table: Table| {
@@ -41,7 +42,7 @@ fn is_same(column: &TableColumn, value: &Value, read: &Data) -> bool {
         return *read == Data::Empty;
     }
     if is_text(read, &value.text(kind)) {
-        // What is a number or a date is text only for a reason, which the crate's own tests go through.
+        // The tests of `downpipe-format` check when a number or a date becomes text.
         return true;
     }
     let number = match read {
@@ -74,7 +75,7 @@ fn is_text(read: &Data, text: &str) -> bool {
     }
 }
 
-/// Days since 1899-12-30, as every spreadsheet counts from March 1900 on.
+/// Returns the days since 1899-12-30, as spreadsheets count from March 1900 on.
 fn days(date: Date) -> Option<f64> {
     let date = jiff::civil::Date::new(
         i16::try_from(date.year).ok()?,
@@ -87,5 +88,6 @@ fn days(date: Date) -> Option<f64> {
 
 fn part_of_day(time: Time) -> f64 {
     let seconds = f64::from(time.hours * 3600 + u32::from(time.minutes) * 60 + u32::from(time.seconds));
-    (seconds + f64::from(time.microseconds) / 1e6) / 86_400.0
+    // Fractions of a millisecond are cut.
+    (seconds + f64::from(time.microseconds / 1000) / 1e3) / 86_400.0
 }

@@ -1,5 +1,5 @@
-//! What the targets have in common: tables made of arbitrary bytes, how a file is written of one, and readers for CSV that are
-//! not the encoder's.
+//! Holds what the fuzz targets share: arbitrary tables, how a table is written to a file, and
+//! readers for CSV that are independent of the encoder.
 
 mod profile;
 mod read;

@@ -1,16 +1,16 @@
-//! Profiles: the built-in ones, and what a definition may make of them.
+//! Generates profiles: the built-in ones, and changes that a definition may make.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use downpipe_format::{Charset, LineEnd, Profile, Quoting};
 
-/// A profile that a request can have.
+/// A profile that a request may choose.
 #[derive(Debug)]
 pub struct AnyProfile(pub Profile);
 
 impl<'a> Arbitrary<'a> for AnyProfile {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         let base = u.choose(&Profile::ALL)?.clone();
-        // `lossless` cannot be changed.
+        // A definition cannot change `lossless`.
         if base.escape || u.arbitrary()? {
             return Ok(Self(base));
         }
@@ -29,7 +29,7 @@ impl<'a> Arbitrary<'a> for AnyProfile {
             null: (*u.choose(&["", "NULL", "null", "-", "\\N", "=", " ", "nan", "(none)"])?).into(),
             byte_order_mark,
             charset,
-            guard: u.arbitrary()?,
+            escape_formulas: u.arbitrary()?,
             decimal,
             ..base
         }))

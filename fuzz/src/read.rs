@@ -1,13 +1,14 @@
-//! Readers of CSV: as RFC 4180 has it, and as MySQL's manual describes `LOAD DATA`.
+//! Reads CSV as RFC 4180 defines it, and as MySQL's manual describes `LOAD DATA`.
 
-/// A field as RFC 4180 has it.
+/// A field of RFC 4180.
 #[derive(Debug)]
 pub struct Field {
     pub quoted: bool,
     pub text: String,
 }
 
-/// Reads CSV, and panics where it is not exactly what RFC 4180 says, with this delimiter, quote and line end.
+/// Reads CSV with this delimiter, quote and line end. Panics where it is not exactly as in RFC
+/// 4180.
 pub fn read_csv(text: &str, delimiter: u8, quote: u8, line_end: &str) -> Vec<Vec<Field>> {
     let (delimiter, quote) = (char::from(delimiter), char::from(quote));
     let mut rows = Vec::new();
@@ -48,12 +49,13 @@ fn quoted(mut rest: &str, quote: char) -> (Field, &str) {
     }
 }
 
-/// Reads what `LOAD DATA … OPTIONALLY ENCLOSED BY … ESCAPED BY '\\' LINES TERMINATED BY '\n' IGNORE n LINES` reads. `None` is
-/// `NULL`. <https://dev.mysql.com/doc/refman/9.7/en/load-data.html#load-data-field-line-handling>
+/// Reads as `LOAD DATA … OPTIONALLY ENCLOSED BY … ESCAPED BY '\\' LINES TERMINATED BY '\n' IGNORE n
+/// LINES` does. `None` is `NULL`.
+/// <https://dev.mysql.com/doc/refman/9.7/en/load-data.html#load-data-field-line-handling>
 pub fn read_load_data(bytes: &[u8], delimiter: u8, quote: u8, ignore: usize) -> Vec<Vec<Option<Vec<u8>>>> {
     let mut at = 0;
     for _ in 0..ignore {
-        // What is escaped does not end a line; what is quoted does.
+        // In ignored lines an escaped line feed does not end a line, but a quoted one does.
         while bytes[at] != b'\n' {
             at += if bytes[at] == b'\\' { 2 } else { 1 };
         }
@@ -104,7 +106,7 @@ pub fn read_load_data(bytes: &[u8], delimiter: u8, quote: u8, ignore: usize) -> 
                 _ => text.push(byte),
             }
         }
-        // Also the bare word is NULL where there is a character that could enclose it.
+        // The bare word NULL is also NULL where fields may be enclosed.
         let is_null = (null && text.len() == 1) || (!enclosed && text == b"NULL");
         row.push(if is_null { None } else { Some(text) });
         if line_ends {

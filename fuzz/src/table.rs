@@ -1,4 +1,4 @@
-//! Tables as a MySQL server could send them.
+//! Generates tables as a MySQL server could send them.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,21 @@ use downpipe_format::{Cell, Column, ColumnKind, ColumnOptions, Date, Layout, Tim
 pub struct Table {
     pub columns: Vec<TableColumn>,
     pub rows: Vec<Vec<Value>>,
-    /// Bytes are taken from the encoder after every so many rows.
+    /// The number of rows after which bytes are taken from the encoder.
     pub take_every: usize,
 }
 
-/// A column, and what a definition wants of it.
+/// A column with a definition's options.
 #[derive(Debug)]
 pub struct TableColumn {
     pub column: Column,
     pub label: Option<String>,
     pub treat_as: Option<TreatAs>,
-    /// Digits after the point, the same in every row, as the server has it.
+    /// The number of digits after the point, the same in every row as on the server.
     scale: usize,
 }
 
-/// A cell that owns what it has.
+/// A cell that owns its value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     Null,
@@ -40,7 +40,7 @@ pub enum Value {
     Time(Time),
 }
 
-/// What readers and spreadsheets have their own mind about.
+/// Texts with a meaning for readers and spreadsheets.
 const PIECES: [&str; 40] = [
     "\"",
     "'",
@@ -85,7 +85,7 @@ const PIECES: [&str; 40] = [
 ];
 
 impl Table {
-    /// What the definition wants.
+    /// Returns the layout of the definition.
     pub fn layout(&self) -> Layout {
         let options = self.columns.iter().filter(|c| c.label.is_some() || c.treat_as.is_some());
         let options = options.map(|c| {
@@ -95,12 +95,12 @@ impl Table {
         Layout::new(options.collect::<BTreeMap<_, _>>())
     }
 
-    /// The headings.
+    /// Returns the headings.
     pub fn labels(&self) -> Vec<&str> {
         self.columns.iter().map(|c| c.label.as_deref().unwrap_or(&c.column.name)).collect()
     }
 
-    /// Every value with its column.
+    /// Returns every value with its column.
     pub fn cells(&self) -> impl Iterator<Item = (&TableColumn, &Value)> {
         self.rows.iter().flat_map(|row| self.columns.iter().zip(row))
     }
@@ -112,7 +112,7 @@ impl<'a> Arbitrary<'a> for Table {
         for at in 0..u.int_in_range(1..=5)? {
             columns.push(TableColumn::arbitrary(at, u)?);
         }
-        // Options go by name, and names ignore case: those of one column must not be another's.
+        // Options apply by name, which ignores case. A column must not get another's options.
         let named = |c: &TableColumn| c.column.name.to_lowercase().starts_with("option");
         if columns.iter().any(|c| named(c) && c.label.is_none() && c.treat_as.is_none()) {
             return Err(arbitrary::Error::IncorrectFormat);
@@ -139,7 +139,8 @@ impl TableColumn {
         let plain = label.is_none() && treat_as.is_none();
         let name = if plain { text(u, 8)? } else { format!("option{at}") };
         let scale = match kind {
-            ColumnKind::Decimal { precision } => u.int_in_range(0..=usize::from(precision.min(30)))?,
+            // With a scale, one character of the width is the point.
+            ColumnKind::Decimal { width } => u.int_in_range(0..=usize::from(width - 1).min(30))?,
             _ => 0,
         };
         Ok(Self { column: Column { name, kind }, label, treat_as, scale })
@@ -155,7 +156,10 @@ impl TableColumn {
             }
             ColumnKind::Integer { bits, .. } => Value::Int(u.arbitrary::<i64>()? >> (64 - u32::from(bits))),
             ColumnKind::Bit => Value::UInt(u.arbitrary()?),
-            ColumnKind::Decimal { precision } => Value::Decimal(self.decimal(usize::from(precision), u)?),
+            ColumnKind::Decimal { width } => {
+                let precision = usize::from(width) - usize::from(self.scale > 0);
+                Value::Decimal(self.decimal(precision, u)?)
+            }
             ColumnKind::Float => {
                 Value::Float(Some(u.arbitrary::<f32>()?).filter(|f| f.is_finite()).unwrap_or(0.1))
             }
@@ -173,7 +177,7 @@ impl TableColumn {
         })
     }
 
-    /// As the server writes them: digits before the point, and the column's after it.
+    /// Generates a decimal as the server writes it, with the column's scale.
     fn decimal(&self, precision: usize, u: &mut Unstructured<'_>) -> Result<String> {
         let whole = precision - self.scale;
         let mut digits = String::new();
@@ -188,7 +192,7 @@ impl TableColumn {
                 number.push(char::from(b'0' + u.int_in_range(0..=9)?));
             }
         }
-        // There is no -0 in MySQL's decimals.
+        // MySQL's decimals have no -0.
         let negative = u.arbitrary()? && number.bytes().any(|b| matches!(b, b'1'..=b'9'));
         Ok(if negative { format!("-{number}") } else { number })
     }
@@ -211,7 +215,8 @@ impl Value {
         }
     }
 
-    /// The value as MySQL shows it; a binary number in any form that reads back as itself.
+    /// Returns the value as MySQL shows it. A binary number may have any form that reads back as
+    /// itself.
     pub fn text(&self, kind: ColumnKind) -> String {
         let width = match kind {
             ColumnKind::Integer { zerofill, .. } => usize::from(zerofill),
@@ -231,7 +236,7 @@ impl Value {
         }
     }
 
-    /// Whether a text that was read is this value.
+    /// Returns whether a text is this value.
     pub fn is(&self, read: &str, kind: ColumnKind) -> bool {
         match self {
             Self::Float(value) => read.parse() == Ok(*value),
@@ -251,7 +256,7 @@ fn kind(u: &mut Unstructured<'_>) -> Result<ColumnKind> {
             zerofill: u.int_in_range(0..=20)?,
         },
         2 => ColumnKind::Bit,
-        3 => ColumnKind::Decimal { precision: u.int_in_range(1..=65)? },
+        3 => ColumnKind::Decimal { width: u.int_in_range(1..=66)? },
         4 => ColumnKind::Float,
         5 => ColumnKind::Double,
         6 => ColumnKind::Json,
@@ -264,9 +269,9 @@ fn kind(u: &mut Unstructured<'_>) -> Result<ColumnKind> {
     })
 }
 
-fn text(u: &mut Unstructured<'_>, most: usize) -> Result<String> {
+fn text(u: &mut Unstructured<'_>, max: usize) -> Result<String> {
     let mut text = String::new();
-    for _ in 0..u.int_in_range(0..=most)? {
+    for _ in 0..u.int_in_range(0..=max)? {
         match u.int_in_range(0..=7)? {
             0 => text.push(u.arbitrary()?),
             1..=3 => text.push(char::from(u.int_in_range(b' '..=b'~')?)),
@@ -276,7 +281,7 @@ fn text(u: &mut Unstructured<'_>, most: usize) -> Result<String> {
     Ok(text)
 }
 
-/// A document as the server normalises it.
+/// Generates a document as the server normalizes it.
 fn json(u: &mut Unstructured<'_>) -> Result<String> {
     let string = serde_json::Value::from(text(u, 8)?);
     Ok(match u.int_in_range(0..=4)? {
@@ -292,11 +297,11 @@ fn date(u: &mut Unstructured<'_>) -> Result<Date> {
     Ok(Date { year: u.int_in_range(0..=9999)?, month: u.int_in_range(0..=12)?, day: u.int_in_range(0..=31)? })
 }
 
-fn time(u: &mut Unstructured<'_>, most: u32, fraction: u8) -> Result<Time> {
+fn time(u: &mut Unstructured<'_>, max: u32, fraction: u8) -> Result<Time> {
     let microseconds = u.int_in_range(0..=999_999)?;
     Ok(Time {
         negative: u.arbitrary()?,
-        hours: u.int_in_range(0..=most)?,
+        hours: u.int_in_range(0..=max)?,
         minutes: u.int_in_range(0..=59)?,
         seconds: u.int_in_range(0..=59)?,
         microseconds: microseconds - microseconds % 10_u32.pow(6 - u32::from(fraction)),

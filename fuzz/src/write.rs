@@ -1,10 +1,10 @@
-//! A file is written.
+//! Writes a table to a file in memory.
 
 use downpipe_format::{Changes, Column, EncodeError, RowEncoder, Style};
 
 use crate::table::Table;
 
-/// A file, and what was said about it.
+/// A file with its changes and its `LOAD DATA` statement.
 #[derive(Debug)]
 pub struct Written {
     pub bytes: Vec<u8>,
@@ -12,7 +12,7 @@ pub struct Written {
     pub load_data: Option<String>,
 }
 
-/// Writes the table, and takes bytes now and then.
+/// Writes the table, and takes bytes from the encoder at intervals.
 pub fn write(style: &Style, table: &Table) -> Result<Written, EncodeError> {
     let columns: Vec<Column> = table.columns.iter().map(|c| c.column.clone()).collect();
     let mut encoder = RowEncoder::start(style.clone(), &table.layout(), &columns)?;
