@@ -1,4 +1,4 @@
-"""How a reader shows what it has read: one JSON document on standard output.
+"""Prints what a reader has read: one JSON document on standard output.
 
 A value is text, or null for NULL. The forms are exact: a number keeps its digits, a moment has its microseconds, and
 bytes are upper-case hexadecimal.
@@ -13,7 +13,7 @@ import numpy
 
 
 def text(value):
-    """A Python value as text; None stays None."""
+    """Returns a Python value as text; None stays None."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -21,7 +21,7 @@ def text(value):
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).hex().upper()
     if isinstance(value, decimal.Decimal):
-        # Never with an exponent, as str() would.
+        # str() would use an exponent.
         return format(value, "f")
     if isinstance(value, datetime.datetime):
         return moment(value)
@@ -43,7 +43,7 @@ class Number(str):
 
 
 def nested(value):
-    """An object or a list, as JSON without blanks."""
+    """Returns an object or a list as JSON without blanks."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{nested(str(name))}:{nested(member)}" for name, member in value.items()) + "}"
     if isinstance(value, (list, tuple)):
@@ -56,12 +56,12 @@ def nested(value):
 
 
 def narrow(value):
-    """A 32-bit float that has become Python's wider one: only as many digits as the value itself has."""
+    """Returns a 32-bit float with only its own digits, not those of Python's wider float."""
     return None if value is None else repr(float(str(numpy.float32(value))))
 
 
 def moment(value):
-    """`2026-01-31T23:59:59.000001`, with a Z when it is a moment in UTC."""
+    """Returns `2026-01-31T23:59:59.000001`, with a Z for a moment in UTC."""
     shown = value.replace(tzinfo=None).isoformat(timespec="microseconds")
     if value.tzinfo is None:
         return shown
@@ -71,7 +71,7 @@ def moment(value):
 
 
 def duration(value):
-    """`-838:59:59.000000`: hours do not become days."""
+    """Returns `-838:59:59.000000`: hours do not become days."""
     microseconds = value // datetime.timedelta(microseconds=1)
     sign = "-" if microseconds < 0 else ""
     seconds, fraction = divmod(abs(microseconds), 1_000_000)

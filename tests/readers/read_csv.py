@@ -1,4 +1,4 @@
-"""Reads CSV with Python's own module. Every value is text: CSV has nothing else."""
+"""Reads CSV with Python's own module. Every value is text."""
 
 import argparse
 import csv
@@ -12,10 +12,10 @@ parser.add_argument("--delimiter", default=",")
 parser.add_argument("--encoding", default="utf-8")
 args = parser.parse_args()
 
-# By default a field has 131,072 characters at most.
+# The default limit of a field is 131,072 characters.
 csv.field_size_limit(sys.maxsize)
 with open(args.file, encoding=args.encoding, errors="strict", newline="") as file:
-    # Without `strict` a stray quote is read as something else in silence.
+    # Without `strict` a stray quote silently changes the value.
     rows = list(csv.reader(file, delimiter=args.delimiter, strict=True))
 if not rows:
     raise ValueError("there is no header")

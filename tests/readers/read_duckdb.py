@@ -1,4 +1,4 @@
-"""Reads CSV, JSON lines or Parquet with DuckDB, which also says which types it has found."""
+"""Reads CSV, JSON lines or Parquet with DuckDB, and reports the types that it found."""
 
 import argparse
 
@@ -10,13 +10,13 @@ parser = argparse.ArgumentParser()
 parser.add_argument("file")
 parser.add_argument("--format", choices=["csv", "json", "parquet"], required=True)
 parser.add_argument("--delimiter", default=",")
-parser.add_argument("--null", default="", help="what stands for NULL in CSV, unquoted")
+parser.add_argument("--null", default="", help="the unquoted text for NULL in CSV")
 args = parser.parse_args()
 
-# DuckDB's own limit for a line or an object is 2 and 16 MiB.
+# DuckDB's default limits for a line and an object are 2 and 16 MiB.
 LARGEST = 1 << 30
 
-# What is not built in would be fetched.
+# DuckDB would download extensions that are not built in.
 connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
 connection.sql("SET TimeZone = 'UTC'")
 if args.format == "csv":
@@ -26,7 +26,7 @@ if args.format == "csv":
         params={"file": args.file, "delimiter": args.delimiter, "null": args.null, "largest": LARGEST},
     )
 elif args.format == "json":
-    # All rows decide on the types, and not only the first ones.
+    # All rows decide on the types, not only the first ones.
     relation = connection.sql(
         "SELECT * FROM read_json($file, format = 'newline_delimited', sample_size = -1,"
         " maximum_object_size = $largest)",

@@ -1,4 +1,4 @@
-"""Reads JSON lines with Python's own module: a value is [type, text], and a number keeps its very digits."""
+"""Reads JSON lines with Python's own module: a value is [type, text], and a number keeps its digits."""
 
 import argparse
 import json
@@ -39,7 +39,7 @@ with open(args.file, "rb") as file:
 if content and not content.endswith(b"\n"):
     raise ValueError("the last line has no end")
 columns, rows = [], []
-# Only LF ends a line; Python's splitlines() would also cut at U+2028.
+# Only LF ends a line. Python's splitlines() would also cut at U+2028.
 for number, line in enumerate(content.split(b"\n")[:-1], start=1):
     row = json.loads(
         line.decode("utf-8"), parse_int=Number, parse_float=Number, parse_constant=constant, object_pairs_hook=members

@@ -1,4 +1,4 @@
-"""Reads Parquet with pyarrow or pandas, and tells how the file is made."""
+"""Reads Parquet with pyarrow or pandas, and reports the layout of the file."""
 
 import argparse
 
@@ -20,7 +20,7 @@ if args.engine == "pyarrow":
     types = [str(field.type) for field in file.schema_arrow]
 else:
     frame = pandas.read_parquet(args.file)
-    # What is missing has a form of its own for each type here, and NaN is one of them.
+    # pandas has a different missing value for each type, and NaN is one of them.
     columns = [frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame.columns]
     types = [str(kind) for kind in frame.dtypes]
 shows = [canonical.narrow if pyarrow.types.is_float32(field.type) else canonical.text for field in file.schema_arrow]

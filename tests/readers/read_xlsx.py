@@ -42,14 +42,14 @@ def cell(cell):
     if cell.data_type == "e":
         return ["error", str(cell.value)]
     kind, text = typed(cell.value)
-    # openpyxl has no type for a day; the cell's format says what the person sees.
+    # openpyxl has no type for a day. The cell's format shows whether the person sees one.
     if kind == "datetime" and is_datetime(cell.number_format) == "date":
         return ["date", text.removesuffix("T00:00:00.000000")]
     return [kind, text]
 
 
 def layout(part):
-    """What stands before a sheet's rows, read from the file itself: openpyxl gives it only with all rows in memory."""
+    """Reads the layout before a sheet's rows from the file, because openpyxl reads it only with all rows in memory."""
     pane, widths = None, []
     with zipfile.ZipFile(args.file) as workbook, workbook.open(part.lstrip("/")) as sheet:
         for event, element in ElementTree.iterparse(sheet, events=("start", "end")):
@@ -83,8 +83,8 @@ def with_openpyxl():
 
 
 def with_pandas():
-    # `object` keeps what the cells are; otherwise one empty cell makes a column of integers one of floats. And only what
-    # is empty is missing: by default a person named "NA" would be, too.
+    # `object` keeps the cells' types. Otherwise one empty cell turns integers into floats. Only
+    # empty cells count as missing: by default a person named "NA" would also be missing.
     frames = pandas.read_excel(args.file, sheet_name=None, dtype=object, keep_default_na=False, na_values=[""])
     for name, frame in frames.items():
         rows = [[typed(value) for value in row] for row in frame.itertuples(index=False, name=None)]

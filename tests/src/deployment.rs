@@ -1,4 +1,5 @@
-//! Downpipe deployed from its own template to MiniStack: the real queue, the real bootstrap, a database of its own.
+//! Deploys Downpipe from its template to MiniStack, with the real queue, the real bootstrap and its
+//! own database.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,31 +7,32 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use downpipe_aws::SecretLogin;
 use downpipe_core::job::{Job, JobState};
-use downpipe_core::ledger::Ledger as _;
 use downpipe_mysql::MySqlLedger;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+use xtask::aws_cli::AwsCli;
 use xtask::deploy::{DeployOptions, Deployment, Effort, deploy, package};
 
 use crate::database::TestDatabase;
 use crate::inbox::{Inbox, Mail};
 use crate::{STACK, aws, eventually, eventually_within, unique};
 
-/// A Downpipe of one's own.
+/// A deployed Downpipe.
 #[derive(Debug)]
 pub struct Downpipe {
-    /// Settings for MiniStack.
+    /// AWS settings for MiniStack.
     pub config: SdkConfig,
-    /// Its database, migrated.
+    /// The database, with the ledger's tables.
     pub database: TestDatabase,
-    /// Its bucket.
+    /// The bucket's name.
     pub bucket: String,
     deployment: Deployment,
     inbox: Inbox,
 }
 
 impl Downpipe {
-    /// Deploys one on a migrated database in which these statements have been run.
+    /// Deploys Downpipe on a migrated database in which these statements have run.
     pub async fn deploy(sql: &str) -> Self {
         let database = TestDatabase::migrated().await;
         if !sql.is_empty() {
@@ -40,16 +42,24 @@ impl Downpipe {
         Self::deploy_with(database, &url).await
     }
 
-    /// Deploys one that logs in to its database with this URL.
+    /// Deploys a Downpipe that logs in to its database with this URL.
     pub async fn deploy_with(database: TestDatabase, url: &str) -> Self {
+        Self::deploy_as(database, url, Vec::new()).await
+    }
+
+    /// Deploys a Downpipe that logs in to its database with this URL, with more parameters of the template.
+    pub async fn deploy_as(
+        database: TestDatabase,
+        url: &str,
+        mut parameters: Vec<(&'static str, String)>,
+    ) -> Self {
         let (package, url, name) = (package_once().await, url.to_owned(), unique("downpipe"));
+        parameters.push(("Prefix", "files".to_owned()));
         let deploying = tokio::task::spawn_blocking(move || {
-            let options = DeployOptions {
-                stack_name: &name,
-                package,
-                database_url: &url,
-                parameters: &[("Prefix", "files")],
-            };
+            let parameters: Vec<(&str, &str)> =
+                parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let options =
+                DeployOptions { stack_name: &name, package, database_url: &url, parameters: &parameters };
             deploy(&STACK, &options).unwrap()
         });
         let deployment = deploying.await.unwrap();
@@ -59,19 +69,31 @@ impl Downpipe {
         Self { config, database, bucket, deployment, inbox }
     }
 
-    /// An output of the template.
+    /// Returns an output of the template.
     pub fn output(&self, name: &str) -> &str {
         self.deployment.output(name).unwrap()
     }
 
-    /// The name of the CloudFormation stack.
+    /// Returns the name of the CloudFormation stack.
     pub fn stack_name(&self) -> &str {
         &self.deployment.stack_name
     }
 
-    /// The ledger, seen from outside.
+    /// Returns a ledger on the same database.
     pub fn ledger(&self) -> MySqlLedger<SecretLogin> {
-        MySqlLedger::new(self.database.database())
+        downpipe_mysql::ledger(self.database.database())
+    }
+
+    /// Invokes the function with this payload, as `aws lambda invoke` does. An answer that is an error of the function is returned as
+    /// `Err`.
+    pub fn invoke(&self, payload: &str) -> Result<Value, Value> {
+        let answer = tempfile::NamedTempFile::new().unwrap();
+        let file = answer.path().to_string_lossy();
+        let function = ["--function-name", self.output("FunctionName")];
+        let invoke = [&["lambda", "invoke"], &function[..], &["--payload", payload, &*file]].concat();
+        let invoked = AwsCli::new(&STACK).json(&invoke).unwrap();
+        let answer = serde_json::from_slice(&std::fs::read(answer.path()).unwrap()).unwrap();
+        if invoked["FunctionError"].is_null() { Ok(answer) } else { Err(answer) }
     }
 
     /// Sends a message body to the queue.
@@ -80,43 +102,43 @@ impl Downpipe {
         client.send_message().queue_url(self.output("QueueUrl")).message_body(body).send().await.unwrap();
     }
 
-    /// Waits until so many jobs have ended and their requesters have been told, and returns them, oldest first.
+    /// Waits until so many jobs have ended and are notified, and returns all jobs, oldest first.
     pub async fn ended_jobs(&self, count: usize) -> Vec<Job> {
         let ledger = self.ledger();
         let what = format!("{count} jobs that have ended");
         let mut jobs = eventually_within(Duration::from_secs(120), &what, async || {
             let jobs = ledger.latest(100).await.unwrap();
-            let told = |job: &Job| job.state.is_terminal() && job.notified_at.is_some();
-            (jobs.iter().filter(|job| told(job)).count() >= count).then_some(jobs)
+            let is_notified = |job: &Job| job.state.is_terminal() && job.notified_at.is_some();
+            (jobs.iter().filter(|job| is_notified(job)).count() >= count).then_some(jobs)
         })
         .await;
         jobs.reverse();
         jobs
     }
 
-    /// Waits until nothing is in the queue, visible or not.
+    /// Waits until the queue has no message, visible or not.
     pub async fn queue_is_empty(&self) {
         let url = self.output("QueueUrl");
         eventually("an empty queue", async || (aws::messages_in(&self.config, url).await == 0).then_some(()))
             .await;
     }
 
-    /// The messages in the dead-letter queue.
+    /// Counts the messages in the dead-letter queue.
     pub async fn dead_letters(&self) -> u64 {
         aws::messages_in(&self.config, self.output("DeadLetterQueueUrl")).await
     }
 
-    /// The e-mails published so far. They are taken: a second call shows only what has come since.
+    /// Takes the e-mails published so far. The next call returns only later ones.
     pub async fn mails(&self) -> Vec<Mail> {
         self.inbox.take().await
     }
 
-    /// The keys in the bucket.
+    /// Lists the keys in the bucket.
     pub async fn keys(&self) -> Vec<String> {
         aws::keys(&self.config, &self.bucket).await
     }
 
-    /// The file of a job that is ready.
+    /// Reads the file of a job that is ready.
     pub async fn file(&self, job: &Job) -> Vec<u8> {
         assert_eq!(job.state, JobState::Ready, "{:?}", job.failure);
         let prefix = format!("s3://{}/", self.bucket);
@@ -127,12 +149,13 @@ impl Downpipe {
 
 impl Drop for Downpipe {
     fn drop(&mut self) {
-        // What stays behind does no harm; the test has said what it had to say.
+        // Resources that stay behind do no harm, and the test has already reported its result.
         drop(self.deployment.delete(&STACK));
     }
 }
 
-/// The package with the bootstrap under test and the definitions in `tests/exports`, made once a run.
+/// Builds the package with the bootstrap under test and the definitions in `tests/exports`, once a
+/// run.
 async fn package_once() -> &'static Path {
     static PACKAGE: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
     let (_, path) = PACKAGE
@@ -143,7 +166,7 @@ async fn package_once() -> &'static Path {
                     bootstrap.expect("cargo xtask test builds the bootstrap and says where it is"),
                 );
                 let folder = tempfile::tempdir().unwrap();
-                // The package holds a folder `exports`, as production's does.
+                // The package has a folder `exports`, as production's has.
                 let exports = Path::new(env!("CARGO_MANIFEST_DIR")).join("exports");
                 let zip = folder.path().join("bootstrap.zip");
                 package(&bootstrap, &exports, &zip, Effort::Fast).unwrap();
@@ -155,7 +178,7 @@ async fn package_once() -> &'static Path {
     path
 }
 
-/// Waits until a job is in this state.
+/// Waits until some job is in this state and returns it.
 pub async fn job_in_state(downpipe: &Downpipe, state: JobState) -> Job {
     let ledger = downpipe.ledger();
     eventually(&format!("a job that is {}", state.as_str()), async || {

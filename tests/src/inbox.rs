@@ -1,18 +1,20 @@
-//! What a topic publishes, with its subject and attributes: a queue that is subscribed to it without a filter.
+//! Receives what a topic publishes, with subject and attributes, through a queue that is subscribed
+//! without a filter.
 
 use aws_config::SdkConfig;
+use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
 use crate::aws;
 
-/// A queue that hears all that a topic says.
+/// A queue that receives all messages of a topic.
 #[derive(Debug)]
 pub struct Inbox {
     config: SdkConfig,
     queue: String,
 }
 
-/// An e-mail as the topic published it.
+/// An e-mail as published by the topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
     /// The subject.
@@ -24,16 +26,23 @@ pub struct Mail {
 }
 
 impl Inbox {
-    /// An inbox of this topic.
+    /// Subscribes a new queue to this topic.
     pub async fn of(config: &SdkConfig, topic: &str) -> Self {
         let queue = aws::queue(config).await;
         let endpoint = aws::queue_arn(config, &queue).await;
+        // SNS delivers only where the queue's policy lets it. The local stacks ask for that only where they enforce permissions.
+        let policy = serde_json::json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": { "Service": "sns.amazonaws.com" }, "Action": "sqs:SendMessage",
+            "Resource": endpoint, "Condition": { "ArnEquals": { "aws:SourceArn": topic } },
+        }] });
+        let set = aws_sdk_sqs::Client::new(config).set_queue_attributes().queue_url(&queue);
+        set.attributes(QueueAttributeName::Policy, policy.to_string()).send().await.unwrap();
         let sns = aws_sdk_sns::Client::new(config);
         sns.subscribe().topic_arn(topic).protocol("sqs").endpoint(endpoint).send().await.unwrap();
         Self { config: config.clone(), queue }
     }
 
-    /// The e-mails published so far. They are taken: a second call shows only what has come since.
+    /// Takes the e-mails published so far. The next call returns only later ones.
     pub async fn take(&self) -> Vec<Mail> {
         let client = aws_sdk_sqs::Client::new(&self.config);
         let mut mails = Vec::new();

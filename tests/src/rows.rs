@@ -1,19 +1,18 @@
-//! A query read through the real row source, seen as CSV.
+//! Reads queries through the real row source, as CSV.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use downpipe_core::catalog::{Catalog, DefinitionFile};
-use downpipe_core::job::JobId;
-use downpipe_core::message::{ExportMessage, OPERATOR, RawParam};
+use downpipe_core::catalog::{Catalog, DefinitionFile, SqlPiece};
+use downpipe_core::job::{JobAttempt, JobId};
+use downpipe_core::message::{ExportMessage, RawParam};
 use downpipe_core::request::ExportRequest;
+use downpipe_core::requester::Requester;
 use downpipe_core::source::{
-    EndOfResult, Query, RowSink, RowSource as _, SinkError, SinkState, SourceError, Wanted,
+    EndOfResult, Query, RowSink, RowSource as _, SinkError, SinkState, Snapshot, SourceError, Wanted,
 };
-use downpipe_core::sql::SqlPiece;
-use downpipe_core::store::WriteToken;
 use downpipe_format::{Cell, Column, Compression, Format, Layout, Profile, RowEncoder, Style};
 use downpipe_mysql::MySqlSource;
 use tokio::time::Instant;
@@ -21,7 +20,7 @@ use tokio::time::Instant;
 use crate::database::TestDatabase;
 use crate::unique;
 
-/// Keeps everything in memory, as plain CSV.
+/// A sink that keeps all rows in memory, as plain CSV.
 #[derive(Debug, Default)]
 pub struct CsvSink {
     rows: Option<RowEncoder>,
@@ -29,17 +28,17 @@ pub struct CsvSink {
 }
 
 impl CsvSink {
-    /// A sink that takes everything.
+    /// Creates a sink that takes all rows.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A sink that refuses the row after these.
+    /// Creates a sink that refuses the row after these.
     pub fn refusing_after(rows: u64) -> Self {
         Self { refuse_after: Some(rows), ..Self::new() }
     }
 
-    /// What came.
+    /// Returns the rows so far, as CSV.
     pub fn text(&mut self) -> String {
         String::from_utf8(self.rows().file().take(usize::MAX).unwrap()).unwrap()
     }
@@ -54,7 +53,7 @@ impl RowSink for CsvSink {
         Ok(())
     }
 
-    fn start(&mut self, columns: &[Column], _: jiff::Timestamp) -> Result<Wanted, SinkError> {
+    fn start(&mut self, columns: &[Column], _: &Snapshot) -> Result<Wanted, SinkError> {
         let style = Style::new(Profile::PLAIN, Format::Csv, Compression::None).unwrap();
         let rows = self.rows.insert(RowEncoder::start(style, &Layout::default(), columns)?);
         Ok(Wanted { cells: rows.sources(), key: None })
@@ -83,10 +82,10 @@ impl RowSink for CsvSink {
     }
 }
 
-/// Counts rows, and throws them away.
+/// A sink that counts rows and drops them.
 #[derive(Debug, Default)]
 pub struct CountingSink {
-    /// As many as have come.
+    /// The number of rows so far.
     pub rows: Arc<AtomicU64>,
 }
 
@@ -95,7 +94,7 @@ impl RowSink for CountingSink {
         Ok(())
     }
 
-    fn start(&mut self, _: &[Column], _: jiff::Timestamp) -> Result<Wanted, SinkError> {
+    fn start(&mut self, _: &[Column], _: &Snapshot) -> Result<Wanted, SinkError> {
         Ok(Wanted { cells: vec![0], key: None })
     }
 
@@ -115,17 +114,17 @@ impl RowSink for CountingSink {
     }
 }
 
-/// A query without parameters, with a minute to run.
+/// Builds a query without parameters, with a deadline in a minute.
 pub fn query(sql: &str) -> Query {
     query_within(sql, Duration::from_secs(60))
 }
 
-/// A query without parameters, with this time to run.
+/// Builds a query without parameters, with this time to run.
 pub fn query_within(sql: &str, time: Duration) -> Query {
-    for_some_job(Query::new(vec![SqlPiece::Text(sql.to_owned())], Instant::now() + time))
+    with_random_job(Query::new(vec![SqlPiece::Text(sql.to_owned())], Instant::now() + time))
 }
 
-/// A query with the parameters of a definition.
+/// Builds a definition's query with these parameters.
 pub fn query_of(definition: &str, params: &[(&str, &str)]) -> Query {
     let catalog = catalog(definition);
     let params: BTreeMap<String, RawParam> = params
@@ -134,41 +133,52 @@ pub fn query_of(definition: &str, params: &[(&str, &str)]) -> Query {
         .collect();
     let message = ExportMessage { params, ..message("test") };
     let request = ExportRequest::accept(&message, &catalog).unwrap();
-    for_some_job(Query::new(request.sql(None), Instant::now() + Duration::from_secs(60)))
+    let query = Query::new(request.sql(None), Instant::now() + Duration::from_secs(60));
+    with_random_job(Query { modes: request.definition.sql.modes(), ..query })
 }
 
-/// Queries say whose they are, as those of exports do.
-fn for_some_job(query: Query) -> Query {
+/// Gives a query a job and an attempt, as queries of exports have.
+fn with_random_job(query: Query) -> Query {
     let job = JobId::of_unreadable(&unique("job"), "");
-    Query { token: Some(WriteToken { job, attempt: 1 }), ..query }
+    Query { token: Some(JobAttempt { job, attempt: 1 }), ..query }
 }
 
-/// A catalog of one definition, named `test`.
+/// Returns a catalog of one definition, named `test`.
 pub fn catalog(definition: &str) -> Catalog {
     Catalog::parse(&[DefinitionFile { file: "test.toml".to_owned(), text: definition.to_owned() }]).unwrap()
 }
 
-/// A message from the operator, without anything else.
+/// Returns a message from the operator with only an export.
 pub fn message(export: &str) -> ExportMessage {
     ExportMessage {
         export: export.to_owned(),
         params: BTreeMap::new(),
-        requested_by: OPERATOR.to_owned(),
+        requested_by: Requester::operator(),
         request_id: None,
         profile: None,
         format: None,
         compression: None,
+        language: None,
     }
 }
 
-/// Reads a query to its end.
+/// Reads a query to its end, and returns the CSV.
 pub async fn read(database: &TestDatabase, query: &Query) -> Result<(String, EndOfResult), SourceError> {
     let mut sink = CsvSink::new();
     let end = MySqlSource::new(database.database()).read(query, &mut sink).await?;
     Ok((sink.text(), end))
 }
 
-/// The CSV of a query that must work.
+/// Shows the first two rows of a CSV, one column a line, so that a change is visible.
+pub fn side_by_side(csv: &str) -> String {
+    let mut reader = csv::ReaderBuilder::new().from_reader(csv.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let line = |(at, name): (usize, &str)| format!("{name}: {:?} {:?}", &rows[0][at], &rows[1][at]);
+    header.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads a query that must succeed, and returns the CSV.
 pub async fn csv(database: &TestDatabase, sql: &str) -> String {
     read(database, &query(sql)).await.unwrap().0
 }

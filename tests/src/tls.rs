@@ -1,4 +1,4 @@
-//! A server that speaks MySQL's handshake and nothing else, with any certificate: what does a client let out, and to whom?
+//! Imitates MySQL's handshake with any certificate, to record what a client sends to which server.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,11 +8,11 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Who issues certificates.
+/// An authority that issues certificates.
 #[derive(Debug)]
-pub struct Authority {
+pub struct CertificateAuthority {
     issuer: Issuer<'static, KeyPair>,
-    /// Its own certificate.
+    /// The authority's certificate.
     pub pem: String,
 }
 
@@ -21,10 +21,14 @@ pub struct Authority {
 pub struct Certificate {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
+    /// The certificate in PEM.
+    pub certificate_pem: String,
+    /// The key in PEM.
+    pub key_pem: String,
 }
 
-impl Authority {
-    /// A new one.
+impl CertificateAuthority {
+    /// Creates an authority.
     #[expect(clippy::new_without_default, reason = "no two are alike")]
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
@@ -35,12 +39,12 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    /// A certificate for a host name or an address.
+    /// Issues a certificate for a host name or an address.
     pub fn certificate(&self, name: &str) -> Certificate {
         self.sign(CertificateParams::new([name.to_owned()]).unwrap())
     }
 
-    /// One that has expired.
+    /// Issues a certificate that has expired.
     pub fn expired_certificate(&self, name: &str) -> Certificate {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.not_after = date_time_ymd(2020, 1, 1);
@@ -50,26 +54,28 @@ impl Authority {
     fn sign(&self, params: CertificateParams) -> Certificate {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Certificate { chain: vec![certificate.der().clone()], key: key.into() }
+        let (certificate_pem, key_pem) = (certificate.pem(), key.serialize_pem());
+        Certificate { chain: vec![certificate.der().clone()], key: key.into(), certificate_pem, key_pem }
     }
 }
 
-/// A server that asks for the password as it is, writes down what it is sent, and lets nobody in.
+/// A server that asks for the password in clear text, records what it receives, and refuses every
+/// login.
 #[derive(Debug)]
-pub struct CuriousServer {
-    /// Where it listens, on 127.0.0.1.
+pub struct RecordingServer {
+    /// The port on 127.0.0.1.
     pub port: u16,
-    heard: Arc<Mutex<Heard>>,
+    received: Arc<Mutex<Received>>,
 }
 
-/// What clients have said.
+/// What clients have sent.
 #[derive(Debug, Clone, Default)]
-pub struct Heard {
-    /// How many have connected.
+pub struct Received {
+    /// The number of connections.
     pub connections: usize,
-    /// Answers to the greeting: who they are, and the first proof of it.
+    /// The answers to the greeting, with user name and first proof.
     pub logins: Vec<Vec<u8>>,
-    /// What they sent when asked for the password in clear.
+    /// The answers to the request for the password in clear text.
     pub passwords: Vec<String>,
 }
 
@@ -79,70 +85,76 @@ const CLIENT_PROTOCOL_41: u32 = 1 << 9;
 const CLIENT_SSL: u32 = 1 << 11;
 const CLIENT_SECURE_CONNECTION: u32 = 1 << 15;
 const CLIENT_PLUGIN_AUTH: u32 = 1 << 19;
-const CLEAR: &str = "mysql_clear_password";
+const CLEAR_PASSWORD_PLUGIN: &str = "mysql_clear_password";
 
-impl CuriousServer {
-    /// One that proposes to begin with this way of authentication. Without a certificate it offers no TLS.
+impl RecordingServer {
+    /// Starts a server that proposes this authentication plugin. Without a certificate it offers no
+    /// TLS.
     pub fn start(certificate: Option<Certificate>, plugin: &'static str) -> Self {
-        let tls = certificate.map(|Certificate { chain, key }| {
+        let tls = certificate.map(|Certificate { chain, key, .. }| {
             let provider = Arc::new(rustls::crypto::ring::default_provider());
             let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
             Arc::new(builder.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap())
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let heard = Arc::new(Mutex::new(Heard::default()));
-        let hearing = Arc::clone(&heard);
-        // It ends with the process; a client that breaks off is what is hoped for.
+        let received = Arc::new(Mutex::new(Received::default()));
+        let recording = Arc::clone(&received);
+        // The thread ends with the process. A client that disconnects is the expected case.
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let hear = |note: &dyn Fn(&mut Heard)| {
-                    note(&mut hearing.lock().unwrap_or_else(PoisonError::into_inner))
+                let record = |note: &dyn Fn(&mut Received)| {
+                    note(&mut recording.lock().unwrap_or_else(PoisonError::into_inner))
                 };
-                hear(&|heard| heard.connections += 1);
-                drop(greet(client, tls.as_ref(), plugin, &hear));
+                record(&|received| received.connections += 1);
+                drop(serve(client, tls.as_ref(), plugin, &record));
             }
         });
-        Self { port, heard }
+        Self { port, received }
     }
 
-    /// What clients have said so far.
-    pub fn heard(&self) -> Heard {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns what clients have sent so far.
+    pub fn received(&self) -> Received {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-type Hear<'a> = dyn Fn(&dyn Fn(&mut Heard)) + 'a;
+type Recorder<'a> = dyn Fn(&dyn Fn(&mut Received)) + 'a;
 
-fn greet(
+fn serve(
     mut client: TcpStream,
     tls: Option<&Arc<ServerConfig>>,
     plugin: &str,
-    hear: &Hear<'_>,
+    record: &Recorder<'_>,
 ) -> io::Result<()> {
     let ssl = if tls.is_some() { CLIENT_SSL } else { 0 };
     write_packet(&mut client, 0, &greeting(ssl, plugin))?;
-    let Some(tls) = tls else { return ask(client, plugin, hear) };
-    // A client that wants TLS sends the first 32 bytes of its answer in clear: its capabilities, and no name.
+    let Some(tls) = tls else { return request_password(client, plugin, record) };
+    // A client that wants TLS sends the first 32 bytes of its answer unencrypted: its capabilities,
+    // and no user name.
     let (_, request) = read_packet(&mut client)?;
     if request.len() != 32 {
-        hear(&|heard| heard.logins.push(request.clone()));
+        record(&|received| received.logins.push(request.clone()));
         return Ok(());
     }
     let connection = ServerConnection::new(Arc::clone(tls)).map_err(io::Error::other)?;
-    ask(StreamOwned::new(connection, client), plugin, hear)
+    request_password(StreamOwned::new(connection, client), plugin, record)
 }
 
-fn ask(mut client: impl Read + Write, plugin: &str, hear: &Hear<'_>) -> io::Result<()> {
+fn request_password(mut client: impl Read + Write, plugin: &str, record: &Recorder<'_>) -> io::Result<()> {
     let (mut sequence, login) = read_packet(&mut client)?;
-    hear(&|heard| heard.logins.push(login.clone()));
-    if plugin != CLEAR {
-        // Please switch to this way of authentication.
-        write_packet(&mut client, sequence + 1, &[b"\xfe", CLEAR.as_bytes(), b"\0"].concat())?;
+    record(&|received| received.logins.push(login.clone()));
+    if plugin != CLEAR_PASSWORD_PLUGIN {
+        // Asks the client to switch to another plugin.
+        write_packet(
+            &mut client,
+            sequence + 1,
+            &[b"\xfe", CLEAR_PASSWORD_PLUGIN.as_bytes(), b"\0"].concat(),
+        )?;
         let (answered, password) = read_packet(&mut client)?;
         sequence = answered;
         let password = String::from_utf8_lossy(&password).trim_end_matches('\0').to_owned();
-        hear(&|heard| heard.passwords.push(password.clone()));
+        record(&|received| received.passwords.push(password.clone()));
     }
     write_packet(&mut client, sequence + 1, b"\xff\x15\x04#28000Access denied") // error 1045
 }

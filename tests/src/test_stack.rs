@@ -1,76 +1,110 @@
-//! Everything a worker process needs, on LocalStack and MySQL: a database, a bucket, a queue with its dead letters, a topic with
-//! an inbox, a catalog. The template has the same for Lambda, see [`deployment`](crate::deployment).
+//! Sets up what a worker process needs on LocalStack and MySQL: a database, a bucket, a queue with
+//! dead letters, a topic with an inbox, and a catalog. [`deployment`](crate::deployment) does the
+//! same for Lambda, from the template.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::types::QueueAttributeName;
-use downpipe_aws::SecretLogin;
+use downpipe_app::ledger_table::LedgerTable;
+use downpipe_aws::{DynamoJobTable, DynamoLedgerConfig};
 use downpipe_core::job::{Job, JobId, JobState, NewJob};
-use downpipe_core::ledger::Ledger as _;
+use downpipe_core::ledger::Ledger;
 use downpipe_core::message::Message;
-use downpipe_mysql::MySqlLedger;
+use downpipe_mysql::{Database, MySqlJobTable};
 use tempfile::TempDir;
 
 use crate::database::TestDatabase;
 use crate::inbox::{Inbox, Mail};
-use crate::{STACK, aws, eventually};
+use crate::{STACK, aws, dynamodb, eventually, localstack_url};
 
-/// What the keys of a site's files begin with.
+/// The prefix of the keys of a stack's files.
 pub const PREFIX: &str = "files";
 
-/// Receives before a message goes to the dead letters, as in the template.
+/// The number of receives before a message goes to the dead letters, as in the template.
 const MAX_RECEIVES: u32 = 5;
 
-/// Surroundings for workers.
+/// The resources of one test's workers.
 #[derive(Debug)]
-pub struct Site {
-    /// Settings for LocalStack.
+pub struct TestStack {
+    /// AWS settings for LocalStack.
     pub config: SdkConfig,
-    /// Its database, migrated.
+    /// The database, with the ledger's tables.
     pub database: TestDatabase,
-    /// Its bucket.
+    /// The bucket's name.
     pub bucket: String,
-    /// Its queue's URL.
+    /// The queue's URL.
     pub queue: String,
-    /// The URL of the queue's dead letters.
+    /// The dead-letter queue's URL.
     pub dead_letters: String,
     topic: String,
     inbox: Inbox,
     folder: TempDir,
+    /// AWS settings for MiniStack, and the ledger's table there, if the ledger is in DynamoDB.
+    table: Option<(SdkConfig, DynamoLedgerConfig)>,
 }
 
-impl Site {
-    /// A site with these definitions, on a database in which these statements have been run.
+impl TestStack {
+    /// Creates a stack with these definitions, on a database in which these statements have run.
     pub async fn new(sql: &str, definitions: &[(&str, &str)]) -> Self {
         let database = TestDatabase::migrated().await;
         if !sql.is_empty() {
             database.execute(sql).await;
         }
+        Self::on(database, definitions).await
+    }
+
+    /// Creates a stack with these definitions, on a database that is already migrated.
+    pub async fn on(database: TestDatabase, definitions: &[(&str, &str)]) -> Self {
         let config = aws::localstack().await;
         let dead_letters = aws::queue(&config).await;
         let topic = aws::topic(&config).await;
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in definitions {
-            std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
-        }
-        let site = Self {
+        let test_stack = Self {
             bucket: aws::bucket(&config).await,
             queue: aws::queue(&config).await,
             inbox: Inbox::of(&config, &topic).await,
             dead_letters,
             topic,
             folder,
+            table: None,
             database,
             config,
         };
-        site.bury_after(MAX_RECEIVES).await;
-        site
+        for (name, text) in definitions {
+            test_stack.define(name, text);
+        }
+        test_stack.set_max_receives(MAX_RECEIVES).await;
+        test_stack
     }
 
-    /// Lets messages go to the dead letters after so many receives.
-    pub async fn bury_after(&self, receives: u32) {
+    /// Writes a definition into the catalog. Workers that run already keep the one that they have read.
+    pub fn define(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(format!("{name}.toml")), text).unwrap();
+    }
+
+    /// Moves the ledger, which has no job yet, into a table at MiniStack. LocalStack has no DynamoDB.
+    pub async fn with_ledger_in_dynamodb(self) -> Self {
+        let config = aws::ministack().await;
+        let table = dynamodb::LedgerTable::at(&config).await.ledger.table;
+        let ledger = dynamodb::LedgerTable::named(table, self.bucket.clone());
+        Self { table: Some((config, ledger)), ..self }
+    }
+
+    /// Returns whether the ledger is in DynamoDB.
+    pub fn has_ledger_in_dynamodb(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// Returns the ledger's table, if the ledger is in DynamoDB.
+    pub fn ledger_in_dynamodb(&self) -> Option<dynamodb::LedgerTable> {
+        let (config, ledger) = self.table.clone()?;
+        Some(dynamodb::LedgerTable { config, ledger })
+    }
+
+    /// Sets how many receives a message has before it goes to the dead letters.
+    pub async fn set_max_receives(&self, receives: u32) {
         let arn = aws::queue_arn(&self.config, &self.dead_letters).await;
         let policy = serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": receives });
         let client = aws_sdk_sqs::Client::new(&self.config);
@@ -78,9 +112,9 @@ impl Site {
         set.attributes(QueueAttributeName::RedrivePolicy, policy.to_string()).send().await.unwrap();
     }
 
-    /// The command `downpipe`, with all of the site in its environment.
+    /// Returns the command `downpipe`, with the whole stack in its environment.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = downpipe(&STACK.localstack_endpoint_url);
+        let mut command = downpipe(localstack_url());
         command
             .env("DATABASE_URL", &self.database.url)
             .env("DOWNPIPE_CATALOG", self.folder.path())
@@ -89,15 +123,19 @@ impl Site {
             .env("DOWNPIPE_QUEUE_URL", &self.queue)
             .env("DOWNPIPE_TOPIC_ARN", &self.topic)
             .args(args);
+        if let Some((_, ledger)) = &self.table {
+            command.env("DOWNPIPE_LEDGER", format!("dynamodb:{}", ledger.table));
+            command.env("AWS_ENDPOINT_URL_DYNAMODB", &STACK.aws_endpoint_url);
+        }
         command
     }
 
-    /// A worker that takes this site's messages.
+    /// Starts a worker that handles this stack's messages.
     pub fn worker(&self, args: &[&str]) -> WorkerProcess {
         WorkerProcess::start(self.command(&["worker"]).args(args))
     }
 
-    /// Sends a message body to the queue, and says which job it is.
+    /// Sends a message body to the queue and returns its job's id.
     pub async fn send(&self, body: &str) -> JobId {
         let client = aws_sdk_sqs::Client::new(&self.config);
         let sent = client.send_message().queue_url(&self.queue).message_body(body).send().await.unwrap();
@@ -107,12 +145,15 @@ impl Site {
         }
     }
 
-    /// The ledger, seen from outside.
-    pub fn ledger(&self) -> MySqlLedger<SecretLogin> {
-        MySqlLedger::new(self.database.database())
+    /// Returns the stack's ledger.
+    pub fn ledger(&self) -> Ledger<LedgerTable> {
+        Ledger::new(match &self.table {
+            Some((config, ledger)) => LedgerTable::DynamoDb(DynamoJobTable::new(config, ledger)),
+            None => LedgerTable::MySql(MySqlJobTable::new(Database::at_url(&self.database.url).unwrap())),
+        })
     }
 
-    /// Waits until a job is in this state.
+    /// Waits until a job is in this state and returns it.
     pub async fn job_in_state(&self, id: &JobId, state: JobState) -> Job {
         let ledger = self.ledger();
         eventually(&format!("job {id} is {}", state.as_str()), async || {
@@ -121,37 +162,38 @@ impl Site {
         .await
     }
 
-    /// Waits until the requester of a job has been told.
-    pub async fn told(&self, id: &JobId) -> Job {
+    /// Waits until a job's requester has been notified, and returns the job.
+    pub async fn notified(&self, id: &JobId) -> Job {
         let ledger = self.ledger();
-        eventually(&format!("the requester of job {id} has been told"), async || {
+        eventually(&format!("the requester of job {id} is notified"), async || {
             ledger.find(id).await.unwrap().filter(|job| job.notified_at.is_some())
         })
         .await
     }
 
-    /// The e-mails published so far. They are taken: a second call shows only what has come since.
+    /// Takes the e-mails published so far. The next call returns only later ones.
     pub async fn mails(&self) -> Vec<Mail> {
         self.inbox.take().await
     }
 
-    /// The keys in the bucket.
+    /// Lists the keys in the bucket.
     pub async fn keys(&self) -> Vec<String> {
         aws::keys(&self.config, &self.bucket).await
     }
 
-    /// Connections to this site's database, and to no other test's, on which a statement that contains this text is running.
+    /// Lists the connections to this stack's database on which a statement that contains this text
+    /// runs.
     pub async fn running(&self, text: &str) -> Vec<u64> {
         let ours = self.database.opened_by().await;
         self.database.running(text).await.into_iter().filter(|id| ours.contains(id)).collect()
     }
 
-    /// Uploads that were begun and neither completed nor aborted.
+    /// Counts the uploads that are neither completed nor aborted.
     pub async fn open_uploads(&self) -> usize {
         aws::open_uploads(&self.config, &self.bucket).await
     }
 
-    /// The file of a job that is ready.
+    /// Reads the file of a job that is ready.
     pub async fn file(&self, job: &Job) -> Vec<u8> {
         assert_eq!(job.state, JobState::Ready, "{:?}", job.failure);
         let prefix = format!("s3://{}/", self.bucket);
@@ -159,7 +201,7 @@ impl Site {
         aws::object(&self.config, &self.bucket, &key).await.unwrap()
     }
 
-    /// Waits until nothing is in the queue, visible or not.
+    /// Waits until the queue has no message, visible or not.
     pub async fn queue_is_empty(&self) {
         eventually("an empty queue", async || {
             (aws::messages_in(&self.config, &self.queue).await == 0).then_some(())
@@ -168,7 +210,7 @@ impl Site {
     }
 }
 
-/// `downpipe worker`, which is killed when its test ends.
+/// A `downpipe worker` process, which is killed when it is dropped.
 #[derive(Debug)]
 pub struct WorkerProcess {
     child: Child,
@@ -177,7 +219,7 @@ pub struct WorkerProcess {
 }
 
 impl WorkerProcess {
-    /// Starts it.
+    /// Starts the process.
     pub fn start(command: &mut Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
@@ -186,28 +228,28 @@ impl WorkerProcess {
         Self { child, log, _folder: folder }
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Kills it outright, as a lack of memory does.
+    /// Kills the process with SIGKILL, as the kernel does when memory runs out.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Asks it to end, as a service manager does.
+    /// Sends SIGTERM, as a service manager does.
     pub fn terminate(&self) {
         self.signal("-TERM");
     }
 
-    /// Stops it where it is, as a machine does that is being moved. It does not know.
+    /// Freezes the process with SIGSTOP, as happens when a machine is migrated.
     pub fn freeze(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets it go on where it was.
+    /// Lets a frozen process continue, with SIGCONT.
     pub fn thaw(&self) {
         self.signal("-CONT");
     }
@@ -217,19 +259,19 @@ impl WorkerProcess {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
-    /// How it has ended, if it has.
+    /// Returns the exit status, if the process has ended.
     pub fn status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }
 
-    /// Waits until it has ended by itself, and says with which exit status.
-    pub async fn ended(&mut self) -> Option<i32> {
+    /// Waits until the process has ended by itself, and returns its exit code.
+    pub async fn exit_code(&mut self) -> Option<i32> {
         let child = std::cell::RefCell::new(&mut self.child);
         let ended = eventually("the worker has ended", async || child.borrow_mut().try_wait().unwrap()).await;
         ended.code()
     }
 
-    /// What it has logged.
+    /// Reads the process's log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
@@ -246,7 +288,7 @@ impl Drop for WorkerProcess {
     }
 }
 
-/// The command `downpipe`, which knows nothing but how to reach AWS.
+/// Returns the command `downpipe` with an environment that has only the AWS settings.
 pub fn downpipe(endpoint: &str) -> Command {
     let mut command = Command::new(program());
     STACK.apply_to(&mut command);
@@ -257,7 +299,7 @@ pub fn downpipe(endpoint: &str) -> Command {
     command
 }
 
-/// The program under test.
+/// Finds the program under test.
 fn program() -> PathBuf {
     let folder = std::env::var_os("DOWNPIPE_TEST_BIN_DIR").map(PathBuf::from).or_else(|| {
         std::env::var_os("DOWNPIPE_TEST_BOOTSTRAP")

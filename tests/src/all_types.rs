@@ -1,21 +1,21 @@
-//! A table of every type that MySQL has, with the values at the edges of each.
+//! Creates a table of every MySQL type, with the values at the edges of each.
 
 use crate::database::Server;
 
-/// The statements that make the table `zoo`: every column type, and in each the least, the greatest, the empty, the odd, and
-/// `NULL`.
+/// Returns the statements that create the table `all_types`: every column type, with the least, the
+/// greatest, an empty and an unusual value, and `NULL`.
 pub fn statements(server: Server) -> String {
     let mut columns: Vec<&str> = COLUMNS.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if server == Server::MySql {
-        // MariaDB's JSON is a LONGTEXT, and it has no such character set.
+        // MariaDB does not have the character set gb18030.
         columns.push("gb VARCHAR(20) CHARACTER SET gb18030");
     }
     let gb = |value: &str| if server == Server::MySql { format!(", {value}") } else { String::new() };
     let nulls = vec!["NULL"; columns.len() - 3].join(", ");
     format!(
         "SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00';
-         CREATE TABLE zoo ({});
-         INSERT INTO zoo (id, {NAMES}{}) VALUES
+         CREATE TABLE all_types ({});
+         INSERT INTO all_types (id, {NAMES}{}) VALUES
          ({LEAST}{}), ({GREATEST}{}), ({ODD}{}), (4, {nulls});",
         columns.join(", "),
         gb("gb"),
@@ -25,7 +25,7 @@ pub fn statements(server: Server) -> String {
     )
 }
 
-/// The columns that can be written to: all but the generated ones.
+/// Returns the names of the columns that can be written: all but the generated ones.
 pub fn names(server: Server) -> String {
     let gb = if server == Server::MySql { ", gb" } else { "" };
     format!("id, {NAMES}{gb}")
