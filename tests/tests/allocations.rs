@@ -1,5 +1,6 @@
-//! What Downpipe allocates for a row between MySQL's packets and a file's bytes: nothing besides what the driver does by itself.
-//! Counted, not timed. A program of its own, because the counter replaces the allocator.
+//! Checks that Downpipe allocates nothing for a row, from MySQL's packets to a file's bytes, beyond
+//! what the driver allocates. The test counts allocations and measures no time. It is a separate
+//! program, because the counter replaces the allocator.
 //!
 //! `cargo xtask test -- --test allocations -- --nocapture` shows the counts.
 
@@ -18,14 +19,15 @@ use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::runtime::{Builder, Runtime};
 
-/// A buffer that grows is an allocation that many rows share.
-const AT_MOST_A_ROW: f64 = 0.01;
+/// The allocations that growing buffers add, shared by many rows.
+const MAX_PER_ROW: f64 = 0.01;
 
-/// Counted are the rows between these: connecting and preparing is the same for both.
+/// The numbers of rows whose difference is counted. Connecting and preparing cost the same for
+/// both.
 const FEW: u32 = 2_000;
 const MANY: u32 = 22_000;
 
-/// The types of an export of orders, in a table of so many rows.
+/// A table with the types of an export of orders.
 const ORDERS: &str = "
     SET cte_max_recursion_depth = 100000;
     CREATE TABLE orders (
@@ -46,8 +48,8 @@ fn select(rows: u32) -> String {
     format!("SELECT * FROM orders ORDER BY id LIMIT {rows}")
 }
 
-/// What the row source and the encoder allocate, from the connection to the proven end.
-fn of_downpipe(runtime: &Runtime, database: &TestDatabase, rows: u32) -> u64 {
+/// Counts what the row source and the encoder allocate, from the connection to the proven end.
+fn allocations_of_downpipe(runtime: &Runtime, database: &TestDatabase, rows: u32) -> u64 {
     let (source, mut sink) = (MySqlSource::new(database.database()), CsvSink::new());
     let query = runtime.block_on(async { query(&select(rows)) });
     let mut read = 0;
@@ -56,8 +58,8 @@ fn of_downpipe(runtime: &Runtime, database: &TestDatabase, rows: u32) -> u64 {
     counted.count_total
 }
 
-/// What sqlx allocates for the same rows when nobody looks at them.
-fn of_sqlx(runtime: &Runtime, database: &TestDatabase, rows: u32) -> u64 {
+/// Counts what sqlx allocates for the same rows when their values are not read.
+fn allocations_of_sqlx(runtime: &Runtime, database: &TestDatabase, rows: u32) -> u64 {
     let sql = select(rows);
     let mut read = 0;
     let counted = measure(|| {
@@ -76,20 +78,21 @@ fn of_sqlx(runtime: &Runtime, database: &TestDatabase, rows: u32) -> u64 {
 }
 
 #[test]
-fn a_row_allocates_no_more_than_its_driver_does() {
-    // The counter knows one thread, so everything is done on this one.
+fn row_allocates_no_more_than_its_driver() {
+    // The counter sees one thread, so everything runs on this one.
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let database = runtime.block_on(TestDatabase::create());
     runtime.block_on(database.execute(&ORDERS.replace("{rows}", &MANY.to_string())));
-    let a_row = |name: &str, count: fn(&Runtime, &TestDatabase, u32) -> u64| {
+    let per_row = |name: &str, count: fn(&Runtime, &TestDatabase, u32) -> u64| {
         let [few, many] = [FEW, MANY].map(|rows| count(&runtime, &database, rows));
-        let a_row = (many as f64 - few as f64) / f64::from(MANY - FEW);
-        println!("{name}: {few} allocations for {FEW} rows, {many} for {MANY}, {a_row:.5} a row");
-        a_row
+        let per_row = (many as f64 - few as f64) / f64::from(MANY - FEW);
+        println!("{name}: {few} allocations for {FEW} rows, {many} for {MANY}, {per_row:.5} a row");
+        per_row
     };
-    let (sqlx, downpipe) = (a_row("sqlx", of_sqlx), a_row("downpipe", of_downpipe));
+    let (sqlx, downpipe) =
+        (per_row("sqlx", allocations_of_sqlx), per_row("downpipe", allocations_of_downpipe));
     assert!(
-        downpipe - sqlx <= AT_MOST_A_ROW,
-        "expected at most {AT_MOST_A_ROW} allocations a row more than sqlx's {sqlx}, got {downpipe}"
+        downpipe - sqlx <= MAX_PER_ROW,
+        "expected at most {MAX_PER_ROW} allocations a row more than sqlx's {sqlx}, got {downpipe}"
     );
 }

@@ -1,19 +1,19 @@
-//! MySQL's relative: what matters most works there too. MySQL is what Downpipe is made for; where the two differ, the
-//! tests here say how.
+//! Tests what matters most on MariaDB. Downpipe is made for MySQL; where the two differ, these
+//! tests show how.
 
 use std::time::Duration;
 
-use downpipe_core::source::{Query, RowSource as _, SinkError, SourceError, Stop};
+use downpipe_core::source::{CancellationToken, Query, RowSource as _, SinkError, SourceError};
 use downpipe_mysql::{MySqlSource, verify_end};
 use downpipe_tests::database::{Server, TestDatabase};
-use downpipe_tests::rows::{CsvSink, csv, query, query_of, query_within, read};
+use downpipe_tests::rows::{CsvSink, csv, query, query_of, query_within, read, side_by_side};
 use downpipe_tests::{eventually, unique};
 
 async fn mariadb() -> TestDatabase {
     TestDatabase::create_on(Server::MariaDb).await
 }
 
-/// A query that computes for minutes, sends nothing, and can be told from others.
+/// Returns a query that computes for minutes, sends nothing, and is identified by its mark.
 pub(crate) fn endless(mark: &str) -> String {
     format!(
         "SELECT COUNT(*), '{mark}' FROM seq_1_to_1000000 a, seq_1_to_1000000 b \
@@ -22,19 +22,19 @@ pub(crate) fn endless(mark: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_kind_of_value_is_read() {
+async fn value_of_every_type_is_read() {
     let database = mariadb().await;
     database
         .execute(
             "SET sql_mode = '';
-             CREATE TABLE zoo (
+             CREATE TABLE all_types (
                 id INT PRIMARY KEY, tiny TINYINT, utiny TINYINT UNSIGNED, flag BOOLEAN, big BIGINT, ubig BIGINT UNSIGNED,
                 filled INT(6) ZEROFILL, medium MEDIUMINT, exact DECIMAL(65,30), f FLOAT, d DOUBLE, b1 BIT(1), b64 BIT(64),
                 day DATE, at DATETIME, at3 DATETIME(3), stamp TIMESTAMP(6) NULL, t TIME, t6 TIME(6), y YEAR,
                 c CHAR(5), v VARCHAR(40), sj VARCHAR(20) CHARACTER SET sjis, bin_text VARCHAR(10) COLLATE utf8mb4_bin,
                 bytes VARBINARY(8), fixed BINARY(3), words TEXT, data BLOB,
                 e ENUM('small','large'), s SET('a','b','c'), j JSON, u UUID, ip INET6);
-             INSERT INTO zoo VALUES
+             INSERT INTO all_types VALUES
                 (1, -128, 255, TRUE, -9223372036854775808, 18446744073709551615, 42, -8388608,
                  '12345678901234567890123456789012345.123456789012345678901234567891', 1234567.8, 1.5e-7, b'1', ~0,
                  '2026-01-31', '2026-01-31 23:59:59', '2026-01-31 23:59:59.5', '2026-01-31 23:59:59.000001',
@@ -47,18 +47,9 @@ async fn every_kind_of_value_is_read() {
                  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
         )
         .await;
-    let (text, end) = read(&database, &query("SELECT * FROM zoo ORDER BY id")).await.unwrap();
+    let (text, end) = read(&database, &query("SELECT * FROM all_types ORDER BY id")).await.unwrap();
     assert_eq!(end.rows, 3);
-    // One value a line, so that a change can be seen.
-    let mut reader = csv::ReaderBuilder::new().from_reader(text.as_bytes());
-    let header = reader.headers().unwrap().clone();
-    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    let seen: Vec<String> = header
-        .iter()
-        .enumerate()
-        .map(|(i, name)| format!("{name}: {:?} {:?}", &rows[0][i], &rows[1][i]))
-        .collect();
-    insta::assert_snapshot!(seen.join("\n"), @r#"
+    insta::assert_snapshot!(side_by_side(&text), @r#"
     id: "1" "2"
     tiny: "-128" "0"
     utiny: "255" "0"
@@ -98,12 +89,12 @@ async fn every_kind_of_value_is_read() {
 }
 
 #[tokio::test]
-async fn parameters_are_values_of_their_type() {
+async fn parameter_of_each_type_is_bound_as_a_value() {
     let database = mariadb().await;
     let definition = r#"
         title = "Everything"
-        sql = """SELECT :s AS s, :i AS i, :d AS d, :b AS b, :day AS day, :at AS at, :none AS none,
-                 DATEDIFF(:day, DATE('2026-01-01')) AS days LIMIT :i"""
+        sql = '''SELECT :s AS s, :i AS i, :d AS d, :b AS b, :day AS day, :at AS at, :none AS none,
+                 DATEDIFF(:day, DATE('2026-01-01')) AS days LIMIT :i'''
         [params]
         s = { type = "string" }
         i = { type = "integer" }
@@ -132,7 +123,7 @@ async fn parameters_are_values_of_their_type() {
 }
 
 #[tokio::test]
-async fn the_server_counts_what_it_sent() {
+async fn server_row_count_equals_the_rows_sent() {
     let database = mariadb().await;
     for (sql, rows) in [
         ("SELECT 1 UNION ALL SELECT 2", 2),
@@ -154,10 +145,10 @@ async fn the_server_counts_what_it_sent() {
     assert!(matches!(error, SourceError::Short(_)), "one row lost on the way: {error:?}");
 }
 
-/// Where MariaDB counts something else than it sends, unlike MySQL, a good result is refused. The way out is to put the
-/// query into parentheses: `SELECT * FROM (…) AS x`.
+/// Unlike MySQL, MariaDB miscounts some results, which are then refused. Parentheses avoid this:
+/// `SELECT * FROM (…) AS x`.
 #[tokio::test]
-async fn what_is_counted_otherwise_is_refused() {
+async fn result_miscounted_by_mariadb_is_refused() {
     let database = mariadb().await;
     for (sql, rows) in [("VALUES (1), (2), (3)", 3), ("SELECT 1 UNION SELECT 2 ORDER BY 1 LIMIT 1", 1)] {
         let error = read(&database, &query(sql)).await.unwrap_err();
@@ -168,7 +159,7 @@ async fn what_is_counted_otherwise_is_refused() {
 }
 
 #[tokio::test]
-async fn no_value_is_cut_short_in_silence() {
+async fn value_cut_by_the_server_fails_the_query() {
     let database = mariadb().await;
     let numbers = "WITH RECURSIVE n AS (SELECT 1000 AS a UNION ALL SELECT a + 1 FROM n WHERE a < 1999)";
     let text = csv(&database, &format!("{numbers} SELECT GROUP_CONCAT(a SEPARATOR '') AS a FROM n")).await;
@@ -192,7 +183,7 @@ async fn rows_of_16_mib_and_more_are_read_whole() {
 }
 
 #[tokio::test]
-async fn a_query_that_meets_its_deadline_is_ended() {
+async fn query_past_its_deadline_times_out_and_is_killed() {
     let database = mariadb().await;
     let mark = unique("deadline");
     let error = read(&database, &query_within(&endless(&mark), Duration::from_secs(1))).await.unwrap_err();
@@ -200,9 +191,9 @@ async fn a_query_that_meets_its_deadline_is_ended() {
     eventually("the query is gone", async || database.running(&mark).await.is_empty().then_some(())).await;
 }
 
-/// The server may be quicker than we are, and has a number of its own for it.
+/// The server may end the query before the worker does, with an error number of its own.
 #[tokio::test]
-async fn a_query_that_the_server_ends_in_time_has_timed_out() {
+async fn query_ended_by_max_statement_time_has_timed_out() {
     let database = mariadb().await;
     let sql = format!("SET STATEMENT max_statement_time = 0.2 FOR {}", endless("in time"));
     let error = read(&database, &query(&sql)).await.unwrap_err();
@@ -210,7 +201,7 @@ async fn a_query_that_the_server_ends_in_time_has_timed_out() {
 }
 
 #[tokio::test]
-async fn the_session_is_set_on_purpose() {
+async fn session_of_an_export_has_its_settings() {
     let database = mariadb().await;
     let text = csv(
         &database,
@@ -222,7 +213,7 @@ async fn the_session_is_set_on_purpose() {
 }
 
 #[tokio::test]
-async fn nothing_that_a_statement_calls_can_change_anything() {
+async fn statement_that_calls_a_writing_routine_is_refused() {
     let database = mariadb().await;
     database
         .execute(
@@ -233,7 +224,9 @@ async fn nothing_that_a_statement_calls_can_change_anything() {
         .await;
     for sql in ["SELECT f()", "CALL p()"] {
         match read(&database, &query(sql)).await.unwrap_err() {
-            SourceError::QueryFailed { code, .. } => assert_eq!(code, 1792, "{sql}"),
+            SourceError::QueryFailed { code: 1792, .. } => assert_eq!(sql, "SELECT f()"),
+            // The statement is not started.
+            SourceError::NoColumns => assert_eq!(sql, "CALL p()"),
             error => panic!("{sql}: {error:?}"),
         }
     }
@@ -241,14 +234,14 @@ async fn nothing_that_a_statement_calls_can_change_anything() {
 }
 
 #[tokio::test]
-async fn a_stopped_and_a_refused_query_are_killed() {
+async fn cancelled_and_refused_queries_are_killed() {
     let database = mariadb().await;
     let mark = unique("stopped");
-    let (stopper, stop) = Stop::new();
-    let stopped = Query { stop, ..query(&endless(&mark)) };
+    let cancellation = CancellationToken::new();
+    let stopped = Query { cancellation: cancellation.clone(), ..query(&endless(&mark)) };
     let stopping = async {
         eventually("the query runs", async || database.running(&mark).await.first().copied()).await;
-        stopper.stop();
+        cancellation.cancel();
     };
     let (result, ()) = tokio::join!(read(&database, &stopped), stopping);
     let error = result.unwrap_err();
@@ -262,7 +255,7 @@ async fn a_stopped_and_a_refused_query_are_killed() {
 }
 
 #[tokio::test]
-async fn errors_are_told_apart() {
+async fn query_errors_of_each_kind_are_distinguished() {
     let database = mariadb().await;
     for (sql, expected) in
         [("SELECT * FROM nowhere", 1146), ("SELECT oops FROM DUAL", 1054), ("SELECT FROM", 1064)]

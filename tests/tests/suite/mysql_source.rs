@@ -1,22 +1,21 @@
-//! The row source among failures: no query is left running, and every error is told apart.
+//! Tests failures of the row source: no query is left running, and each error has its own variant.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use downpipe_aws::DatabaseLogin;
-use downpipe_core::job::JobId;
+use downpipe_core::job::{JobAttempt, JobId};
 use downpipe_core::login::{Credential, Freshness, Login, LoginError, LoginSource};
-use downpipe_core::source::{Query, RowSource as _, SinkError, SourceError, Stop};
-use downpipe_core::store::WriteToken;
+use downpipe_core::source::{CancellationToken, Query, RowSource as _, SinkError, SourceError};
 use downpipe_mysql::{Database, MySqlSource, kill_queries};
-use downpipe_tests::database::{Server, TestDatabase, account, authorities, url_of};
+use downpipe_tests::database::{Server, TestDatabase, account, root_certificates, url_of};
 use downpipe_tests::export::try_export;
 use downpipe_tests::rows::{CountingSink, CsvSink, csv, query, query_within, read};
 use downpipe_tests::{eventually, unique};
 use sqlx::AssertSqlSafe;
 
-/// A query that computes for minutes, sends nothing, and can be told from others.
+/// Returns a query that computes for minutes, sends nothing, and is identified by its mark.
 fn endless(mark: &str) -> String {
     format!(
         "SELECT COUNT(*), '{mark}' FROM information_schema.collations a, information_schema.collations b, \
@@ -25,7 +24,7 @@ fn endless(mark: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_query_that_meets_its_deadline_is_stopped() {
+async fn query_past_its_deadline_times_out_and_is_killed() {
     let database = TestDatabase::create().await;
     let mark = unique("deadline");
     let error = read(&database, &query_within(&endless(&mark), Duration::from_secs(1))).await.unwrap_err();
@@ -34,14 +33,14 @@ async fn a_query_that_meets_its_deadline_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_query_stops_on_request() {
+async fn query_cancelled_while_it_computes_is_killed() {
     let database = TestDatabase::create().await;
     let mark = unique("stopped");
-    let (stopper, stop) = Stop::new();
-    let query = Query { stop, ..query(&endless(&mark)) };
+    let cancellation = CancellationToken::new();
+    let query = Query { cancellation: cancellation.clone(), ..query(&endless(&mark)) };
     let stopping = async {
         eventually("the query runs", async || database.running(&mark).await.first().copied()).await;
-        stopper.stop();
+        cancellation.cancel();
     };
     let (result, ()) = tokio::join!(read(&database, &query), stopping);
     let error = result.unwrap_err();
@@ -49,19 +48,19 @@ async fn a_query_stops_on_request() {
     eventually("the query is gone", async || database.running(&mark).await.is_empty().then_some(())).await;
 }
 
-/// A server that is faster than we are always has something to read; the one thread that this test has must look up from it.
+/// A fast server always has bytes to read. The only thread must still notice the cancellation.
 #[tokio::test]
-async fn a_query_stops_on_request_while_rows_pour_in() {
+async fn query_cancelled_while_rows_arrive_stops() {
     let database = TestDatabase::create().await;
-    let (stopper, stop) = Stop::new();
+    let cancellation = CancellationToken::new();
     let sql = "WITH RECURSIVE n AS (SELECT 1 AS a UNION ALL SELECT a + 1 FROM n WHERE a < 1000) \
                SELECT x.a FROM n x, n y, n z";
-    let query = Query { stop, ..query(sql) };
+    let query = Query { cancellation: cancellation.clone(), ..query(sql) };
     let mut sink = CountingSink::default();
     let (source, count) = (MySqlSource::new(database.database()), Arc::clone(&sink.rows));
     let stopping = async {
         eventually("rows come", async || (count.load(Ordering::Relaxed) > 0).then_some(())).await;
-        stopper.stop();
+        cancellation.cancel();
     };
     let (result, ()) = tokio::join!(source.read(&query, &mut sink), stopping);
     let error = result.unwrap_err();
@@ -69,7 +68,7 @@ async fn a_query_stops_on_request_while_rows_pour_in() {
 }
 
 #[tokio::test]
-async fn a_definition_that_does_not_fit_is_found_before_the_query_runs() {
+async fn misfitting_definition_is_refused_before_the_query_runs() {
     let database = TestDatabase::create().await;
     let slow = "SELECT SLEEP(60) AS total";
     let export = try_export(&database, slow, "[columns.totl]\nhide = true");
@@ -79,7 +78,7 @@ async fn a_definition_that_does_not_fit_is_found_before_the_query_runs() {
 }
 
 #[tokio::test]
-async fn a_refused_row_stops_the_query() {
+async fn query_whose_row_is_refused_is_killed() {
     let database = TestDatabase::create().await;
     let mark = unique("refused");
     let sql = format!(
@@ -93,7 +92,7 @@ async fn a_refused_row_stops_the_query() {
 }
 
 #[tokio::test]
-async fn a_killed_query_and_a_killed_connection_are_told_apart() {
+async fn killed_query_and_killed_connection_give_different_errors() {
     let database = TestDatabase::create().await;
     for kind in ["QUERY", "CONNECTION"] {
         let mark = unique("killed");
@@ -114,7 +113,7 @@ async fn a_killed_query_and_a_killed_connection_are_told_apart() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_query_has_its_number() {
+async fn query_error_has_its_number() {
     let database = TestDatabase::create().await;
     for (sql, expected) in
         [("SELECT * FROM nowhere", 1146), ("SELECT oops FROM DUAL", 1054), ("SELECT FROM", 1064)]
@@ -126,7 +125,7 @@ async fn an_error_of_the_query_has_its_number() {
     }
 }
 
-/// A connection whose client goes while its query computes, without a word to the server: a worker that was killed.
+/// Leaves a query running like a killed worker: its client disconnects without notice.
 async fn abandon(database: &TestDatabase, query: Query, mark: &str) {
     let source = MySqlSource::new(database.database());
     let worker = tokio::spawn(async move { source.read(&query, &mut CsvSink::new()).await });
@@ -137,25 +136,25 @@ async fn abandon(database: &TestDatabase, query: Query, mark: &str) {
 }
 
 fn of_attempt(query: Query, job: &JobId, attempt: u32) -> Query {
-    Query { token: Some(WriteToken { job: job.clone(), attempt }), ..query }
+    Query { token: Some(JobAttempt { job: job.clone(), attempt }), ..query }
 }
 
 fn some_job() -> JobId {
     JobId::of_unreadable(&unique("job"), "")
 }
 
-/// Leaves queries behind in a database, and begins another attempt at the job of the first.
+/// Leaves queries of two jobs running, and starts another attempt at the first job.
 async fn later_attempts_kill(database: &TestDatabase, endless: fn(&str) -> String) {
     let (job, mark) = (some_job(), unique("abandoned"));
     let (others, kept) = (some_job(), unique("kept"));
-    // Longer than we wait: the server's time limit is not what ends it.
+    // The server's time limit is longer than the test waits, so it does not end the query.
     let lasting = |mark: &str| query_within(&endless(mark), Duration::from_secs(600));
-    // With a character of four bytes, for which the process list has no room everywhere.
+    // The mark has a character of four bytes, which not every process list can hold.
     abandon(database, of_attempt(lasting(&format!("{mark} 🚀")), &job, 1), &mark).await;
     abandon(database, of_attempt(lasting(&kept), &others, 2), &kept).await;
     let next = of_attempt(query("SELECT 1 AS a"), &job, 2);
     assert_eq!(read(database, &next).await.unwrap().0, "a\n1\n");
-    // Connections are counted, because a query that is being killed is called something else at once.
+    // Counts connections, because a query that is being killed changes its state at once.
     let open = async |expected: usize| (database.opened_by().await.len() == expected).then_some(());
     eventually("the query is gone, and its connection", async || open(1).await).await;
     assert_eq!(database.running(&kept).await.len(), 1, "another job's query is not ours to kill");
@@ -169,18 +168,18 @@ async fn later_attempts_kill(database: &TestDatabase, endless: fn(&str) -> Strin
 }
 
 #[tokio::test]
-async fn what_a_dead_worker_left_running_is_killed_by_the_next_attempt() {
+async fn query_of_a_dead_worker_is_killed_by_the_next_attempt() {
     later_attempts_kill(&TestDatabase::create().await, endless).await;
 }
 
 #[tokio::test]
-async fn what_a_dead_worker_left_running_is_killed_on_mariadb_too() {
+async fn query_of_a_dead_worker_is_killed_by_the_next_attempt_on_mariadb() {
     later_attempts_kill(&TestDatabase::create_on(Server::MariaDb).await, super::mariadb::endless).await;
 }
 
-/// A user sees and kills its own threads without a privilege.
+/// MySQL lets a user see and kill its own threads without a privilege.
 #[tokio::test]
-async fn a_user_without_privileges_can_kill_what_it_left() {
+async fn user_without_privileges_kills_its_own_orphaned_query() {
     for server in [Server::MySql, Server::MariaDb] {
         let database = TestDatabase::create_on(server).await;
         let user = unique("u").replace('-', "");
@@ -204,9 +203,9 @@ async fn a_user_without_privileges_can_kill_what_it_left() {
     }
 }
 
-/// An error in the middle of a result must not pass for its end.
+/// An error in the middle of a result must not look like its end.
 #[tokio::test]
-async fn an_error_after_many_rows_is_an_error() {
+async fn query_that_fails_after_many_rows_is_an_error() {
     let database = TestDatabase::create().await;
     database.execute("CREATE TABLE t (id INT PRIMARY KEY, v BIGINT UNSIGNED)").await;
     database
@@ -220,7 +219,7 @@ async fn an_error_after_many_rows_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_session_is_set_on_purpose() {
+async fn session_of_an_export_has_its_settings() {
     let database = TestDatabase::create().await;
     let text = csv(
         &database,
@@ -232,9 +231,10 @@ async fn the_session_is_set_on_purpose() {
     assert_eq!(text.lines().last().unwrap(), "1800,1,+00:00,REPEATABLE-READ,1,utf8mb4,1");
 }
 
-/// A stored function could write; in this session it cannot. Nor can a procedure that ends the read-only transaction first.
+/// A stored function cannot write in this session. Neither can a procedure that first ends the
+/// read-only transaction.
 #[tokio::test]
-async fn nothing_that_a_statement_calls_can_change_anything() {
+async fn statement_that_calls_a_writing_routine_is_refused() {
     let database = TestDatabase::create().await;
     database
         .execute(
@@ -245,7 +245,9 @@ async fn nothing_that_a_statement_calls_can_change_anything() {
         .await;
     for sql in ["SELECT f()", "CALL p()"] {
         match read(&database, &query(sql)).await.unwrap_err() {
-            SourceError::QueryFailed { code, .. } => assert_eq!(code, 1792, "{sql}"),
+            SourceError::QueryFailed { code: 1792, .. } => assert_eq!(sql, "SELECT f()"),
+            // The statement is not started.
+            SourceError::NoColumns => assert_eq!(sql, "CALL p()"),
             error => panic!("{sql}: {error:?}"),
         }
     }
@@ -253,13 +255,13 @@ async fn nothing_that_a_statement_calls_can_change_anything() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_a_passing_trouble() {
+async fn unreachable_server_is_a_transient_error() {
     let database = Database::<Rotating>::at_url("mysql://u:p@127.0.0.1:1/x").unwrap();
     let error = MySqlSource::new(database).read(&query("SELECT 1"), &mut CsvSink::new()).await.unwrap_err();
     assert!(matches!(error, SourceError::Disconnected(_)), "{error:?}");
 }
 
-/// A secret that was rotated after it was fetched.
+/// A login whose secret was rotated after the first fetch.
 #[derive(Debug)]
 struct Rotating {
     user: String,
@@ -274,19 +276,19 @@ impl LoginSource for Rotating {
 }
 
 #[tokio::test]
-async fn a_rotated_password_is_fetched_once_more() {
+async fn refused_password_is_refetched_once() {
     let database = TestDatabase::create().await;
     let user = unique("u").replace('-', "");
     database.execute(&format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'new'")).await;
     let rotated = Rotating { user: user.clone(), right: Freshness::Refetched };
     let mut sink = CsvSink::new();
-    let source = MySqlSource::new(Database::with_login(rotated, authorities()));
+    let source = MySqlSource::new(Database::with_login(rotated, root_certificates()));
     source.read(&query("SELECT CURRENT_USER() LIKE 'u%' AS me"), &mut sink).await.unwrap();
     assert_eq!(sink.text(), "me\n1\n");
 
     database.execute(&format!("ALTER USER '{user}'@'%' IDENTIFIED BY 'another'")).await;
     let wrong = Rotating { user: user.clone(), right: Freshness::Refetched };
-    let error = MySqlSource::new(Database::with_login(wrong, authorities()))
+    let error = MySqlSource::new(Database::with_login(wrong, root_certificates()))
         .read(&query("SELECT 1"), &mut CsvSink::new())
         .await
         .unwrap_err();

@@ -1,4 +1,4 @@
-//! The readers tell the truth: what they read here was made by hand, or by other programs than those that read it.
+//! Tests the readers themselves, on files made by hand or by programs other than the reader.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +13,7 @@ use downpipe_tests::readers::{
 use sqlx::Row as _;
 use tempfile::TempDir;
 
-/// A file with this content.
+/// Writes a file with this content.
 fn file(folder: &TempDir, name: &str, content: &[u8]) -> PathBuf {
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
@@ -39,13 +39,13 @@ fn some(row: &[&str]) -> Vec<Option<String>> {
 }
 
 #[test]
-fn python_reads_csv() {
+fn csv_in_python_keeps_values_and_broken_csv_is_refused() {
     let folder = folder();
     let path = file(&folder, "a.csv", "\u{feff}id,name\r\n1,\"a, \"\"b\"\"\r\nc\"\r\n0012,\r\n".as_bytes());
     let table = csv_with_python(&path, ',', "utf-8-sig").unwrap();
     assert_eq!(table.columns, ["id", "name"]);
     assert_eq!(table.rows, [some(&["1", "a, \"b\"\r\nc"]), some(&["0012", ""])]);
-    // Without knowing of the mark, it is part of the first name.
+    // Python's `utf-8` keeps the byte order mark as part of the first name.
     assert_eq!(csv_with_python(&path, ',', "utf-8").unwrap().columns[0], "\u{feff}id");
 
     let japanese = file(&folder, "b.csv", b"\x93\xfa\x96\x7b;x\n\x87\x40;\xfb\xfc\n");
@@ -60,7 +60,7 @@ fn python_reads_csv() {
 }
 
 #[test]
-fn duckdb_tells_null_from_empty() {
+fn csv_in_duckdb_distinguishes_null_from_empty() {
     let folder = folder();
     let path = file(&folder, "a.csv", b"a,b\n,\"\"\n\\N,0012\n\"\\N\",\"x\ny\"\n");
     let row = |a: Option<&str>, b: Option<&str>| vec![a.map(str::to_owned), b.map(str::to_owned)];
@@ -80,7 +80,7 @@ fn duckdb_tells_null_from_empty() {
 }
 
 #[test]
-fn json_lines_keep_their_digits_and_names() {
+fn json_lines_in_python_keep_digits_and_names() {
     let folder = folder();
     let text = "{\"n\":12345678901234567890.10,\"t\":\"日\u{2028}\\u0000\",\"o\":{\"k\":[1.0,null]},\"b\":true,\"x\":null}\n\
                 {\"n\":-0,\"t\":\"\",\"o\":[],\"b\":false,\"x\":null}\n";
@@ -112,7 +112,7 @@ fn json_lines_keep_their_digits_and_names() {
 }
 
 #[test]
-fn duckdb_reads_json_lines() {
+fn json_lines_in_duckdb_get_types() {
     let folder = folder();
     let text = b"{\"n\":1.5,\"i\":9223372036854775807,\"t\":\"x\",\"o\":{\"k\":[1]}}\n{\"n\":null,\"i\":1,\"t\":\"\",\"o\":null}\n";
     let table = jsonl_with_duckdb(&file(&folder, "a.jsonl", text)).unwrap();
@@ -140,7 +140,7 @@ book.save("a.xlsx")
 "#;
 
 #[test]
-fn workbooks_are_read_cell_by_cell() {
+fn workbook_in_python_is_read_cell_by_cell() {
     let folder = folder();
     python(&folder, WORKBOOK);
     let path = folder.path().join("a.xlsx");
@@ -204,7 +204,7 @@ pyarrow.parquet.write_table(pyarrow.table(arrays, schema=schema), "a.parquet", r
 "#;
 
 #[test]
-fn parquet_is_read_exactly() {
+fn parquet_in_every_reader_is_exact() {
     let folder = folder();
     python(&folder, PARQUET);
     let path = folder.path().join("a.parquet");
@@ -235,7 +235,7 @@ fn parquet_is_read_exactly() {
     assert_eq!(types[6..8], ["TIMESTAMP", "TIMESTAMP WITH TIME ZONE"]);
     assert_eq!(parquet(&path, ParquetReader::PyArrow).unwrap().types[7], "timestamp[us, tz=UTC]");
 
-    // A notebook loses the last digits of integers that have a NULL among them; everything else arrives.
+    // pandas loses digits of integers that have a NULL among them, and nothing else.
     let seen = parquet(&path, ParquetReader::Pandas).unwrap();
     assert_eq!(seen.rows[0][2..], first[2..]);
     assert_eq!(seen.rows[1][..12], vec![None; 12]);
@@ -248,7 +248,7 @@ fn parquet_is_read_exactly() {
 }
 
 #[test]
-fn the_layout_of_parquet_is_shown() {
+fn parquet_layout_is_reported() {
     let folder = folder();
     python(&folder, PARQUET);
     let layout = parquet_layout(&folder.path().join("a.parquet")).unwrap();
@@ -266,7 +266,7 @@ fn the_layout_of_parquet_is_shown() {
 }
 
 #[test]
-fn compressed_files_are_tested_before_they_are_read() {
+fn truncated_compressed_file_is_refused() {
     let folder = folder();
     let path = file(&folder, "a.txt", b"hello hello hello\n");
     run(&folder, "gzip", &["--keep", "a.txt"]);
@@ -283,7 +283,7 @@ fn compressed_files_are_tested_before_they_are_read() {
 }
 
 #[test]
-fn archives_are_listed_and_opened() {
+fn zip_archive_is_listed_and_opened() {
     let folder = folder();
     python(
         &folder,
@@ -301,7 +301,7 @@ fn archives_are_listed_and_opened() {
 }
 
 #[test]
-fn an_office_shows_what_a_person_sees() {
+fn csv_in_office_is_shown_as_on_screen() {
     let folder = folder();
     let path = file(&folder, "a.csv", "id;name;share\n0012;東京都;50%\n".as_bytes());
     let import = Import::Csv { delimiter: ';', charset: Charset::Utf8 };
@@ -319,7 +319,7 @@ fn an_office_shows_what_a_person_sees() {
 }
 
 #[test]
-fn an_office_opens_workbooks() {
+fn workbook_in_office_is_opened() {
     let folder = folder();
     python(&folder, WORKBOOK);
     let path = folder.path().join("a.xlsx");
@@ -335,7 +335,7 @@ const LOAD: &str = "LOAD DATA LOCAL INFILE '{file}' INTO TABLE {table} CHARACTER
                     FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' LINES TERMINATED BY '\\n' IGNORE 1 LINES (id, name)";
 
 #[tokio::test]
-async fn clients_load_local_files() {
+async fn load_data_in_each_client_reports_counts_and_warnings() {
     let folder = folder();
     let good = file(&folder, "good.csv", "id,name\n1,\"日本, \"\"x\"\" 🚀\"\n2,\\N\n3,\"\"\n".as_bytes());
     let bad = file(&folder, "bad.csv", b"id,name\nx,y\n");
@@ -350,7 +350,7 @@ async fn clients_load_local_files() {
         let first: String = "日本, \"x\" 🚀".bytes().map(|byte| format!("{byte:02X}")).collect();
         assert_eq!(names, [Some(first), None, Some(String::new())], "{server:?}");
 
-        // LOCAL makes errors warnings.
+        // With LOCAL, errors become warnings.
         let warned = database.load_data(LOAD, &bad, "t").await.unwrap();
         assert!(warned.warnings[0].contains("Incorrect integer value: 'x'"), "{server:?}: {warned:?}");
         let error = database.load_data(LOAD, &good, "nowhere").await.unwrap_err();

@@ -1,15 +1,16 @@
-//! Compressed and split files: what other people's programs take out of them is what the same export is without.
+//! Compares the content of compressed and split files, as other programs unpack them, with the
+//! plain export.
 
-use std::path::Path;
 use std::process::Command;
 
 use downpipe_tests::STACK;
 use downpipe_tests::database::TestDatabase;
-use downpipe_tests::export::{Exported, export};
+use downpipe_tests::export::{ExportOutcome, export};
 use downpipe_tests::readers::{gunzip, unzip, unzip_list, unzstd};
+use downpipe_tests::sha256::sha256sum;
 
-/// Bytes that no compressor makes smaller than half of their hexadecimal digits: 20 MB of those become more than one part of
-/// 8 MiB.
+/// Creates random bytes, of which 20 MB of hexadecimal digits compress to half at best: more than
+/// one part of 8 MiB.
 async fn noise() -> TestDatabase {
     let database = TestDatabase::create().await;
     database
@@ -26,30 +27,23 @@ async fn noise() -> TestDatabase {
 
 const SQL: &str = "SELECT id, data FROM noise ORDER BY id";
 
-/// What `sha256sum` says of a file.
-fn sha256sum(file: &Path) -> String {
-    let output = Command::new("sha256sum").arg(file).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    said.split(' ').next().unwrap().to_owned()
-}
-
-/// Exports the noise in this way. The receipt has the checksum of the file as it is.
-async fn exported(database: &TestDatabase, output: &str) -> Exported {
+/// Exports the noise with this output section, and checks the checksum in the receipt.
+async fn exported(database: &TestDatabase, output: &str) -> ExportOutcome {
     let exported = export(database, SQL, output).await;
     assert_eq!(sha256sum(exported.file()), exported.receipt.files[0].sha256);
     assert_eq!(exported.receipt.rows, 10_000);
     exported
 }
 
-/// `assert_eq` would show megabytes.
+/// Compares two files. `assert_eq` would print megabytes.
 fn assert_same(unpacked: &[u8], plain: &[u8]) {
     assert_eq!(unpacked.len(), plain.len());
     assert!(unpacked == plain);
 }
 
-/// One member a part, and each must be found by whoever unpacks the file.
+/// A file has one gzip member for each part.
 #[tokio::test]
-async fn gzip_takes_out_what_went_in() {
+async fn file_compressed_with_gzip_unpacks_to_the_plain_file() {
     const MEMBERS: &str = "import sys, zlib\n\
         data, members = open(sys.argv[1], 'rb').read(), 0\n\
         while data:\n    \
@@ -67,9 +61,9 @@ async fn gzip_takes_out_what_went_in() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "2");
 }
 
-/// One frame a part, likewise.
+/// A file has one Zstandard frame for each part.
 #[tokio::test]
-async fn zstd_takes_out_what_went_in() {
+async fn file_compressed_with_zstd_unpacks_to_the_plain_file() {
     let database = noise().await;
     let packed = exported(&database, "compression = \"zstd\"").await;
     assert_eq!(packed.receipt.files[0].file_name, "test.csv.zst");
@@ -82,7 +76,7 @@ async fn zstd_takes_out_what_went_in() {
 }
 
 #[tokio::test]
-async fn unzip_takes_out_what_went_in() {
+async fn file_in_a_zip_unpacks_to_the_plain_file() {
     let database = noise().await;
     let packed = exported(&database, "compression = \"zip\"").await;
     let plain = exported(&database, "").await;
@@ -92,7 +86,7 @@ async fn unzip_takes_out_what_went_in() {
 }
 
 #[tokio::test]
-async fn unzip_takes_out_workbooks() {
+async fn workbook_in_a_zip_unpacks_to_the_plain_workbook() {
     let database = noise().await;
     let sql = format!("{SQL} LIMIT 100");
     let packed = export(&database, &sql, "format = \"xlsx\"\ncompression = \"zip\"").await;
@@ -101,14 +95,14 @@ async fn unzip_takes_out_workbooks() {
     assert_same(&unzip(packed.file(), "test.xlsx").unwrap(), &plain.bytes());
 }
 
-/// The data rows that a sheet takes below its header.
+/// The number of data rows of a sheet, below its header.
 const SHEET_ROWS: u64 = 1_048_575;
 
-/// Three rows more than that.
+/// A query of three rows more than a sheet holds.
 const MANY: &str = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1048578)
     SELECT /*+ SET_VAR(cte_max_recursion_depth = 1048578) */ n FROM n";
 
-/// The two files, as they must be: each a sheet with a header.
+/// Returns the two expected files, each with a header.
 fn sheets() -> [Vec<u8>; 2] {
     [1..=SHEET_ROWS, SHEET_ROWS + 1..=SHEET_ROWS + 3].map(|numbers| {
         let mut sheet = b"\xEF\xBB\xBFn\r\n".to_vec();
@@ -121,7 +115,7 @@ fn sheets() -> [Vec<u8>; 2] {
 }
 
 #[tokio::test]
-async fn what_is_more_than_a_sheet_becomes_another_file() {
+async fn rows_beyond_a_sheet_go_to_a_second_file() {
     let exported = export(&TestDatabase::create().await, MANY, "profile = \"excel\"").await;
     let files: Vec<(&str, u64)> =
         exported.receipt.files.iter().map(|file| (file.file_name.as_str(), file.rows)).collect();
@@ -135,7 +129,7 @@ async fn what_is_more_than_a_sheet_becomes_another_file() {
 }
 
 #[tokio::test]
-async fn an_archive_has_all_sheets_in_it() {
+async fn zip_of_several_sheets_holds_all_of_them() {
     let output = "profile = \"excel\"\ncompression = \"zip\"";
     let exported = export(&TestDatabase::create().await, MANY, output).await;
     let [first, second] = sheets();

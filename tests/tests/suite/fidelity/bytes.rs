@@ -1,23 +1,24 @@
-//! The plain file itself, byte for byte: what the server says in the text protocol, which Downpipe does not use, as the `csv` crate
-//! writes it. No reader stands between that could be lenient.
+//! Compares plain files byte for byte with the server's text protocol, which Downpipe does not use,
+//! written by the `csv` crate. No lenient reader stands between them.
 //!
-//! Binary numbers are not here: the server shows fewer digits of them than there are, or in another form (see
+//! Binary numbers are excluded: the server shows fewer digits, or another form (see
 //! `binary_numbers_are_written_in_full`).
 
 use std::fmt::Write as _;
 
 use downpipe_tests::database::{Server, TestDatabase};
 use downpipe_tests::export::export;
-use downpipe_tests::{generate, zoo};
+use downpipe_tests::{all_types, generate};
 
-use super::said::{self, Column, Rows, said};
+use super::server_values::{self, Column, Rows, server_values};
 
-/// A field as the crate writes it beside another, so that it is never the only one of its row.
+/// Returns a field as the crate writes it in a row of two fields.
 fn field(text: Option<&str>) -> String {
     match text {
         None => String::new(),
         Some("") => "\"\"".to_owned(),
-        // The end of the data to PostgreSQL, and nothing to the crate.
+        // PostgreSQL reads this text as the end of the data, so Downpipe quotes it. The crate does
+        // not.
         Some("\\.") => "\"\\.\"".to_owned(),
         Some(text) => {
             let mut writer = csv::Writer::from_writer(Vec::new());
@@ -34,14 +35,14 @@ fn file(columns: &[Column], said: &Rows) -> String {
     std::iter::once(header).chain(rows).map(|fields: Vec<String>| fields.join(",") + "\n").collect()
 }
 
-/// Exports these columns of a table, but for binary numbers, and compares the file.
+/// Exports these columns of a table, without binary numbers, and compares the file.
 async fn assert_bytes(database: &TestDatabase, table: &str, names: &str) {
-    let mut columns = said::columns(database, table, names).await;
+    let mut columns = server_values::columns(database, table, names).await;
     columns.retain(|column| !["float", "double"].contains(&column.kind.as_str()));
-    let expected = file(&columns, &said(database, &columns, table).await);
-    let written = export(database, &said::select(&columns, table), "").await.bytes();
+    let expected = file(&columns, &server_values(database, &columns, table).await);
+    let written = export(database, &server_values::select(&columns, table), "").await.bytes();
     if written != expected.as_bytes() {
-        // Line by line, because that says where they differ; some are long.
+        // Line by line, which shows where they differ. Some lines are long.
         let written = String::from_utf8_lossy(&written).into_owned();
         for (written, expected) in written.lines().zip(expected.lines()) {
             assert_eq!(written, expected, "{table}");
@@ -51,17 +52,17 @@ async fn assert_bytes(database: &TestDatabase, table: &str, names: &str) {
 }
 
 #[tokio::test]
-async fn every_type() {
+async fn plain_file_of_every_type_equals_the_servers_text() {
     let database = TestDatabase::create().await;
-    database.execute(&zoo::statements(Server::MySql)).await;
-    let names = format!("{}, doubled, stored_", zoo::names(Server::MySql));
-    assert_bytes(&database, "zoo", &names).await;
+    database.execute(&all_types::statements(Server::MySql)).await;
+    let names = format!("{}, doubled, stored_", all_types::names(Server::MySql));
+    assert_bytes(&database, "all_types", &names).await;
 }
 
-/// `BIT(1)` to `BIT(64)`, zeros in front to every width, and every number of digits after the seconds: the least, the greatest, some
-/// value between, and `NULL`.
+/// Covers `BIT(1)` to `BIT(64)`, every width of `ZEROFILL`, and every precision of seconds: the
+/// least, the greatest and a middle value, and `NULL`.
 #[tokio::test]
-async fn every_width() {
+async fn plain_file_of_every_width_equals_the_servers_text() {
     let mut columns: Vec<(String, String, [String; 3])> = Vec::new();
     let mut column = |name: String, sql: String, values: [&str; 3]| {
         columns.push((name, sql, values.map(str::to_owned)));
@@ -75,10 +76,10 @@ async fn every_width() {
         let values = ["0", "18446744073709551615", "42"];
         column(format!("z{width}"), format!("BIGINT({width}) ZEROFILL"), values);
     }
-    for (sql, most) in
+    for (sql, max) in
         [("TINYINT", "255"), ("SMALLINT", "65535"), ("MEDIUMINT", "16777215"), ("INT", "4294967295")]
     {
-        column(sql.to_lowercase() + "_", format!("{sql} ZEROFILL"), ["0", most, "7"]);
+        column(sql.to_lowercase() + "_", format!("{sql} ZEROFILL"), ["0", max, "7"]);
     }
     for digits in 0..=6 {
         let values = ["'0000-00-00 00:00:00'", "'9999-12-31 23:59:59'", "'2026-06-15 02:04:06.123456'"];
@@ -120,7 +121,7 @@ async fn every_width() {
 }
 
 #[tokio::test]
-async fn every_ascii_character() {
+async fn plain_file_of_every_ascii_character_equals_the_servers_text() {
     let database = TestDatabase::create().await;
     database
         .execute(
@@ -135,7 +136,7 @@ async fn every_ascii_character() {
 }
 
 #[tokio::test]
-async fn random_tables() {
+async fn plain_file_of_random_tables_equals_the_servers_text() {
     let database = TestDatabase::create().await;
     for seed in 1000..1030 {
         let name = format!("seed_{seed}");

@@ -1,7 +1,9 @@
-//! The edges: the longest cell, the most columns, columns without a name of their own, and a type that cannot be read.
+//! Tests the limits: the longest cell, the most columns, columns without names, and a type that
+//! cannot be read.
 
-use downpipe_core::failure::{self, Next, chain};
-use downpipe_core::pipeline::ExportError;
+use downpipe_core::error_chain::error_chain;
+use downpipe_core::export::ExportError;
+use downpipe_core::failure::{self, Disposition};
 use downpipe_core::source::SourceError;
 use downpipe_tests::database::TestDatabase;
 use downpipe_tests::export::{export, try_export};
@@ -11,7 +13,8 @@ use downpipe_tests::readers::{
 };
 use sqlx::Row as _;
 
-/// Exports a query losslessly and loads the file into an empty copy of the table: the two must be equal.
+/// Exports a query losslessly, loads the file into an empty copy of the table, and compares the
+/// two.
 async fn assert_round_trip(database: &TestDatabase, sql: &str, table: &str) {
     let exported = export(database, sql, "profile = \"lossless\"").await;
     let receipt = &exported.receipt;
@@ -26,17 +29,18 @@ async fn assert_round_trip(database: &TestDatabase, sql: &str, table: &str) {
     assert_eq!(original, copy);
 }
 
-/// The 64 MiB of `x`.
+/// Checks that a text is 64 MiB of `x`.
 fn assert_long(text: &str) {
     assert_eq!(text.len(), 64 * 1024 * 1024);
     assert!(text.bytes().all(|byte| byte == b'x'));
 }
 
-/// The stack's server lets a packet have a gigabyte; by its own default a value may have just these 64 MiB.
+/// A value of 64 MiB, the longest by the server's default. The stack's server allows packets of a
+/// gigabyte.
 const LONG: &str = "SELECT 1 AS id, REPEAT('x', 64 * 1024 * 1024) AS x UNION ALL SELECT 2, 'short'";
 
 #[tokio::test]
-async fn a_long_cell_is_whole_in_csv() {
+async fn long_cell_in_csv_is_whole() {
     let exported = export(&TestDatabase::create().await, LONG, "compression = \"gzip\"").await;
     let unpacked = exported.folder.path().join("unpacked.csv");
     std::fs::write(&unpacked, gunzip(exported.file()).unwrap()).unwrap();
@@ -46,7 +50,7 @@ async fn a_long_cell_is_whole_in_csv() {
 }
 
 #[tokio::test]
-async fn a_long_cell_is_whole_in_json_lines() {
+async fn long_cell_in_json_lines_is_whole() {
     let exported = export(&TestDatabase::create().await, LONG, "format = \"jsonl\"").await;
     let read = jsonl_with_python(exported.file()).unwrap();
     assert_eq!(read.rows[0][1].0, Kind::Text);
@@ -55,7 +59,7 @@ async fn a_long_cell_is_whole_in_json_lines() {
 }
 
 #[tokio::test]
-async fn a_long_cell_is_whole_in_parquet() {
+async fn long_cell_in_parquet_is_whole() {
     let exported = export(&TestDatabase::create().await, LONG, "format = \"parquet\"").await;
     let read = parquet(exported.file(), ParquetReader::PyArrow).unwrap();
     assert_long(read.rows[0][1].as_deref().unwrap());
@@ -63,7 +67,7 @@ async fn a_long_cell_is_whole_in_parquet() {
 }
 
 #[tokio::test]
-async fn a_long_cell_comes_back() {
+async fn long_cell_loaded_back_is_equal() {
     let database = TestDatabase::create().await;
     let table =
         format!("CREATE TABLE long_cells (id INT PRIMARY KEY, x LONGTEXT); INSERT INTO long_cells {LONG}");
@@ -72,25 +76,26 @@ async fn a_long_cell_comes_back() {
 }
 
 #[tokio::test]
-async fn a_long_cell_is_refused_by_a_workbook() {
+async fn long_cell_in_a_workbook_is_refused() {
     let database = TestDatabase::create().await;
     let error = try_export(&database, LONG, "format = \"xlsx\"").await.unwrap_err();
     let words = "row 1, column \"x\": xlsx takes at most 32767 characters in a cell, got 67108864";
-    assert_eq!(chain(&error), words);
+    assert_eq!(error_chain(&error), words);
     let (next, failure) = failure::of_export(&error);
-    assert_eq!((next, failure.code.as_str()), (Next::Fail, "does_not_fit"));
+    assert_eq!((next, failure.code.as_str()), (Disposition::Fail, "does_not_fit"));
     assert_eq!(failure.message, format!("The result cannot be written in this format: {words}."));
     assert_eq!(failure.advice, "Ask for another format, such as csv, which takes every value.");
 }
 
-/// A query of so many columns, each of which is its number. MySQL's limit of 4,096 is for tables.
+/// Builds a query of so many columns, each with its number as value. MySQL's limit of 4,096 applies
+/// to tables only.
 fn wide_query(columns: usize) -> String {
     let items: Vec<String> = (1..=columns).map(|number| format!("{number} AS c{number}")).collect();
     format!("SELECT {}", items.join(","))
 }
 
 #[tokio::test]
-async fn wide_results_are_whole() {
+async fn result_of_4096_columns_is_whole_in_every_format() {
     const COLUMNS: usize = 4096;
     let database = TestDatabase::create().await;
     let sql = wide_query(COLUMNS);
@@ -111,24 +116,24 @@ async fn wide_results_are_whole() {
     assert!(read[0].columns == names && read[0].rows == [values]);
 }
 
-/// The protocol counts columns with 16 bits.
+/// MySQL's protocol counts columns in 16 bits.
 #[tokio::test]
-async fn the_widest_results() {
+async fn result_beyond_the_column_limit_is_refused() {
     let database = TestDatabase::create().await;
     let exported = export(&database, &wide_query(65_535), "").await;
     let line = String::from_utf8(exported.bytes()).unwrap();
     assert!(line.ends_with(",65534,65535\n"));
     let error = try_export(&database, &wide_query(65_536), "").await.unwrap_err();
-    assert_eq!(failure::of_export(&error).0, Next::Fail, "{error:?}");
+    assert_eq!(failure::of_export(&error).0, Disposition::Fail, "{error:?}");
 
     let error = try_export(&database, &wide_query(16_385), "format = \"xlsx\"").await.unwrap_err();
-    assert_eq!(chain(&error), "columns: xlsx takes at most 16384, got 16385");
+    assert_eq!(error_chain(&error), "columns: xlsx takes at most 16384, got 16385");
     assert_eq!(failure::of_export(&error).1.code, "does_not_fit");
 }
 
-/// A table of `InnoDB` has 1,017 columns at most.
+/// An `InnoDB` table has at most 1,017 columns.
 #[tokio::test]
-async fn the_widest_table_comes_back() {
+async fn widest_table_loaded_back_is_equal() {
     let database = TestDatabase::create().await;
     let columns: Vec<String> = (2..=1017).map(|number| format!("c{number} INT")).collect();
     let values: Vec<String> = (2..=1017).map(|number| format!("{number}")).collect();
@@ -142,9 +147,10 @@ async fn the_widest_table_comes_back() {
     assert_round_trip(&database, "SELECT * FROM wide ORDER BY id", "wide").await;
 }
 
-/// A header says what the query says; where two columns of one name would be one, the later ones are numbered.
+/// A header repeats the query's names. In formats that need unique names, later duplicates are
+/// numbered.
 #[tokio::test]
-async fn columns_without_a_name_of_their_own() {
+async fn columns_of_the_same_or_no_name_are_numbered_where_names_must_differ() {
     const NAMES: &str = "SELECT 1 AS a, 2 AS a, 3 AS ``, 4 AS ``, 5 AS A, 6 AS `a (2)`, 7 AS '日本'";
     let database = TestDatabase::create().await;
     let exported_as = async |format: &str| export(&database, NAMES, &format!("format = \"{format}\"")).await;
@@ -153,9 +159,8 @@ async fn columns_without_a_name_of_their_own() {
 
     let csv = exported_as("csv").await;
     let as_they_are = ["a", "a", "", "", "A", "a (2)", "日本"];
-    let unique = ["a", "a (2)", "column 3", "column 4", "A", "a (2) (2)", "日本"];
-    // To DuckDB, `a` and `A` are one name.
-    let unique_to_duckdb = ["a", "a (2)", "column 3", "column 4", "A_1", "a (2) (2)", "日本"];
+    // DuckDB and Spark treat `a` and `A` as the same name.
+    let unique = ["a", "a (2)", "column 3", "column 4", "A (3)", "a (2) (2)", "日本"];
     assert_eq!(csv.receipt.columns, as_they_are);
     let read = csv_with_python(csv.file(), ',', "utf-8").unwrap();
     assert_eq!(
@@ -168,7 +173,7 @@ async fn columns_without_a_name_of_their_own() {
     assert_eq!(read.columns, unique);
     assert_eq!(read.rows[0], values);
     let read = jsonl_with_duckdb(file.file()).unwrap();
-    assert_eq!(read.columns, unique_to_duckdb);
+    assert_eq!(read.columns, unique);
     assert_eq!(read.rows[0], texts);
 
     let workbook = exported_as("xlsx").await;
@@ -181,12 +186,12 @@ async fn columns_without_a_name_of_their_own() {
     assert_eq!(read.columns, unique);
     assert_eq!(read.rows[0], texts);
     let read = parquet(file.file(), ParquetReader::DuckDb).unwrap();
-    assert_eq!(read.columns, unique_to_duckdb);
+    assert_eq!(read.columns, unique);
     assert_eq!(read.rows[0], texts);
 }
 
 #[tokio::test]
-async fn vectors_are_converted_by_the_query() {
+async fn vector_column_is_refused_unless_the_query_converts_it() {
     let database = TestDatabase::create().await;
     database
         .execute(
@@ -197,7 +202,7 @@ async fn vectors_are_converted_by_the_query() {
     let error = try_export(&database, "SELECT id, v FROM embeddings", "").await.unwrap_err();
     assert!(matches!(error, ExportError::Source(SourceError::UnknownType(_))), "{error:?}");
     let (next, failure) = failure::of_export(&error);
-    assert_eq!((next, failure.code.as_str()), (Next::Fail, "unknown_type"));
+    assert_eq!((next, failure.code.as_str()), (Disposition::Fail, "unknown_type"));
     assert_eq!(failure.message, "The query returns a column of a type that cannot be read, such as VECTOR.");
     assert!(failure.advice.contains("VECTOR_TO_STRING(column)"), "{}", failure.advice);
     assert!(failure.advice.contains("CAST(column AS BINARY)"), "{}", failure.advice);
@@ -208,7 +213,7 @@ async fn vectors_are_converted_by_the_query() {
     let shown = "[1.00000e+00,2.50000e+00,-3.00000e+10,0.00000e+00]";
     let rows = [[Some("1"), Some(shown)], [Some("2"), None]];
     assert_eq!(read.rows, rows.map(|row| row.map(|text| text.map(str::to_owned))));
-    // The bytes that the server keeps: four numbers of four bytes each.
+    // The bytes as stored by the server: four numbers of four bytes each.
     assert_round_trip(
         &database,
         "SELECT id, CAST(v AS BINARY) AS v FROM embeddings ORDER BY id",

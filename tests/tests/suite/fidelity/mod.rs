@@ -1,10 +1,13 @@
-//! What is in the file is what is in the table: read back by MySQL itself, and by other people's software.
+//! Tests that a file holds exactly what the table holds, read back by MySQL itself and by other
+//! programs.
 
 mod archives;
 mod bytes;
+mod decimals;
 mod generated;
 mod limits;
+mod pitfalls;
 mod round_trip;
-mod said;
+mod server_values;
 mod spreadsheets;
 mod tables;

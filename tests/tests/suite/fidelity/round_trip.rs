@@ -1,13 +1,13 @@
-//! The proof of the profile `lossless`: exported, loaded back by the server's own client with the statement in the receipt,
-//! and compared row by row and by `CHECKSUM TABLE`.
+//! Proves the profile `lossless`: exports a table, loads it back with the statement in the receipt,
+//! and compares row by row and by `CHECKSUM TABLE`.
 
+use downpipe_tests::all_types;
 use downpipe_tests::database::{Server, TestDatabase};
 use downpipe_tests::export::export;
-use downpipe_tests::zoo;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Decode, MySql, Row as _};
 
-/// Exports columns of a table, loads them into a clone and compares the two.
+/// Exports columns of a table, loads them into a copy, and compares the two.
 pub(super) async fn assert_round_trip(database: &TestDatabase, table: &str, columns: &str, format: &str) {
     let sql = format!("SELECT {columns} FROM {table}");
     let exported = export(database, &sql, &format!("profile = \"lossless\"\nformat = \"{format}\"")).await;
@@ -21,11 +21,11 @@ pub(super) async fn assert_round_trip(database: &TestDatabase, table: &str, colu
     assert_same(database, table, columns).await;
 }
 
-/// Row by row first, because that says where they differ.
+/// Compares row by row first, which shows where the tables differ.
 async fn assert_same(database: &TestDatabase, table: &str, columns: &str) {
     let rows = async |table: &str| {
         let rows = database.query(&format!("SELECT {columns} FROM {table} ORDER BY 1")).await;
-        // sqlx takes a zero date for NULL, but not when it is asked for the bytes.
+        // sqlx decodes a zero date as NULL, but not as bytes.
         let bytes = |row: &MySqlRow, at| {
             <&[u8] as Decode<MySql>>::decode(row.try_get_raw(at).unwrap()).ok().map(<[u8]>::to_vec)
         };
@@ -45,20 +45,20 @@ async fn assert_same(database: &TestDatabase, table: &str, columns: &str) {
     assert_eq!(checksums[0], checksums[1], "{table}");
 }
 
-async fn the_zoo_comes_back(server: Server) {
+async fn assert_all_types_load_back(server: Server) {
     let database = TestDatabase::create_on(server).await;
-    database.execute(&zoo::statements(server)).await;
-    assert_round_trip(&database, "zoo", &zoo::names(server), "csv").await;
-    database.execute("DROP TABLE zoo_copy").await;
-    assert_round_trip(&database, "zoo", &zoo::names(server), "tsv").await;
+    database.execute(&all_types::statements(server)).await;
+    assert_round_trip(&database, "all_types", &all_types::names(server), "csv").await;
+    database.execute("DROP TABLE all_types_copy").await;
+    assert_round_trip(&database, "all_types", &all_types::names(server), "tsv").await;
 }
 
 #[tokio::test]
-async fn every_type_comes_back_to_mysql() {
-    the_zoo_comes_back(Server::MySql).await;
+async fn every_type_loaded_into_mysql_is_equal() {
+    assert_all_types_load_back(Server::MySql).await;
 }
 
 #[tokio::test]
-async fn every_type_comes_back_to_mariadb() {
-    the_zoo_comes_back(Server::MariaDb).await;
+async fn every_type_loaded_into_mariadb_is_equal() {
+    assert_all_types_load_back(Server::MariaDb).await;
 }

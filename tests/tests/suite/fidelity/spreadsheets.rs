@@ -1,12 +1,12 @@
-//! What a person sees who opens a file in an office program.
+//! Tests what a person sees after opening a file in an office program.
 
 use downpipe_tests::database::TestDatabase;
-use downpipe_tests::export::{Exported, export};
+use downpipe_tests::export::{ExportOutcome, export};
 use downpipe_tests::readers::{Charset, Import, Table, csv_with_python, render, shown_in_office};
 
-use super::said::changes;
+use super::server_values::changes;
 
-/// Customers as Japanese systems have them. The notes are what must never run.
+/// Customers as in Japanese systems. The notes are formulas that must never run.
 const CUSTOMERS: &str = r#"
     SET time_zone = '+00:00';
     CREATE TABLE customers (
@@ -36,11 +36,11 @@ async fn customers() -> TestDatabase {
     database
 }
 
-async fn exported(database: &TestDatabase, output: &str) -> Exported {
+async fn exported(database: &TestDatabase, output: &str) -> ExportOutcome {
     export(database, "SELECT * FROM customers ORDER BY id", &format!("{output}{COLUMNS}")).await
 }
 
-/// What a person must see, cell by cell, but for what an import does to it.
+/// The expected display, cell by cell, before the changes of an import.
 const SHOWN: [[&str; 11]; 7] = [
     ["id", "name", "kana", "address", "phone", "code", "price", "balance", "born", "seen", "備考"],
     [
@@ -129,13 +129,13 @@ const CODE: usize = 5;
 const PRICE: usize = 6;
 const NOTE: usize = 10;
 
-/// All cells, the header first.
+/// Returns all cells, the header first.
 fn cells(table: Table) -> Vec<Vec<String>> {
     let rows = table.rows.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default).collect());
     std::iter::once(table.columns).chain(rows).collect()
 }
 
-/// [`SHOWN`], with what becomes of each cell: told its column.
+/// Returns [`SHOWN`] with a change of each cell, by its column.
 fn shown_as(change: impl Fn(usize, &str) -> String) -> Vec<Vec<String>> {
     let row = |row: &[&str; 11]| row.iter().enumerate().map(|(at, text)| change(at, text)).collect();
     let mut rows: Vec<Vec<String>> = SHOWN.iter().map(row).collect();
@@ -143,20 +143,20 @@ fn shown_as(change: impl Fn(usize, &str) -> String) -> Vec<Vec<String>> {
     rows
 }
 
-/// A formula has an apostrophe in front, and then it is a text.
+/// Puts an apostrophe in front of a formula, which makes it a text.
 fn guarded(at: usize, text: &str) -> String {
     let runs = text.starts_with(['=', '+', '-', '@', '\t']);
     format!("{}{text}", if runs && [NAME, NOTE].contains(&at) { "'" } else { "" })
 }
 
-/// CSV has no formats, so the zeros behind the point, which say nothing, are not shown.
+/// Removes zeros at the end of a price, which CSV cannot keep because it has no formats.
 fn general(at: usize, text: &str) -> String {
     let is_price = at == PRICE && text.contains('.');
     if is_price { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { guarded(at, text) }
 }
 
 #[tokio::test]
-async fn excels_csv_is_shown_as_it_is() {
+async fn excel_csv_opened_in_office_shows_every_value() {
     let exported = exported(&customers().await, "profile = \"excel\"").await;
     assert_eq!(
         changes(&exported.receipt),
@@ -174,12 +174,13 @@ async fn excels_csv_is_shown_as_it_is() {
 }
 
 #[tokio::test]
-async fn japanese_excels_csv_is_shown_as_it_is() {
+async fn excel_cp932_csv_opened_in_office_shows_every_value() {
     let exported = exported(&customers().await, "profile = \"excel-cp932\"").await;
     assert_eq!(
         changes(&exported.receipt),
         [
-            // A wave dash and a minus sign, which Microsoft has under other code points, and a yen sign, which is a backslash.
+            // A wave dash and a minus sign, for which Microsoft uses other code points, and a yen
+            // sign, which is a backslash.
             "address: lookalike_characters 3",
             "id: numbers_as_text 5",
             "name: formulas_guarded 1",
@@ -195,7 +196,8 @@ async fn japanese_excels_csv_is_shown_as_it_is() {
     let expected = shown_as(|at, text| in_cp932(&general(at, text)));
     assert_eq!(cells(shown_in_office(exported.file(), import).unwrap()), expected);
 
-    // Not an office, but strict: every byte must be one of Microsoft's characters. It shows what keeps the digits.
+    // Python is strict: every byte must be a character of CP932. It also shows the marks that keep
+    // digits.
     let expected = shown_as(|at, text| {
         let as_text = [PHONE, CODE].contains(&at) && !text.is_empty();
         let keeps = as_text || (at == 0 && text.len() > 15);
@@ -205,7 +207,7 @@ async fn japanese_excels_csv_is_shown_as_it_is() {
 }
 
 #[tokio::test]
-async fn workbooks_are_shown_as_they_are() {
+async fn workbook_opened_in_office_shows_every_value() {
     let database = customers().await;
     let exported_as = async |profile: &str| {
         exported(&database, &format!("profile = \"{profile}\"\nformat = \"xlsx\"")).await
@@ -214,7 +216,7 @@ async fn workbooks_are_shown_as_they_are() {
     assert_eq!(changes(&exported.receipt), ["id: numbers_as_text 5"]);
     let expected = shown_as(|_, text| text.to_owned());
     assert_eq!(cells(shown_in_office(exported.file(), Import::ByName).unwrap()), expected);
-    // A profile says how text files are written.
+    // A profile applies to text files only.
     assert!(exported_as("excel-cp932").await.bytes() == exported.bytes());
 
     let page = render(exported.file(), Import::ByName, "fidelity-excel-xlsx").unwrap();
@@ -225,9 +227,9 @@ async fn workbooks_are_shown_as_they_are() {
     }
 }
 
-/// openpyxl shows the escapes of control characters; an office program reads them.
+/// openpyxl shows the escapes of control characters, and an office program decodes them.
 #[tokio::test]
-async fn control_characters_survive_in_a_workbook() {
+async fn control_characters_in_a_workbook_survive() {
     let database = TestDatabase::create().await;
     let sql = "SELECT 'a\tb' AS tab, 'a_x000D_b' AS not_an_escape, CONCAT('bell', CHAR(7 USING utf8mb4), '.') AS bell";
     let exported = export(&database, sql, "format = \"xlsx\"").await;
@@ -245,7 +247,7 @@ encoding = "windows-1252"
 time_zone = "Europe/Berlin""#;
 
 #[tokio::test]
-async fn a_profile_of_ones_own_is_shown_as_it_is() {
+async fn own_profile_opened_in_office_shows_every_value() {
     let database = TestDatabase::create().await;
     database
         .execute(
@@ -264,7 +266,7 @@ async fn a_profile_of_ones_own_is_shown_as_it_is() {
         changes(&exported.receipt),
         [
             "id: numbers_as_text 1",
-            // Ł and ź; Š is in the code page.
+            // Ł and ź are missing in the code page, which has Š.
             "name: unmappable_characters 2",
             "notiz: formulas_guarded 1",
         ]
@@ -279,7 +281,8 @@ async fn a_profile_of_ones_own_is_shown_as_it_is() {
             ["=\"1234567890123456789\"", "Škoda – ?ód?", "1234567890,12", "1e300", "", ""],
         ]
     );
-    // It has understood the commas, for it shows the numbers as they are written in English.
+    // The office program has read the decimal commas, because it displays the numbers in English
+    // form.
     assert_eq!(
         cells(shown_in_office(exported.file(), Import::GermanCsv).unwrap()),
         [

@@ -1,27 +1,27 @@
-//! What the server itself says of a query's values: in the text protocol, which Downpipe does not use, and with MySQL's own
-//! `HEX()` and `CAST()`.
+//! Reads a query's values from the server independently of Downpipe: in the text protocol, and with
+//! MySQL's own `HEX()` and `CAST()`.
 
 use std::fmt::Debug;
 
-use downpipe_core::receipt::Receipt;
+use downpipe_core::job::Receipt;
 use downpipe_tests::database::TestDatabase;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Decode, MySql, Row as _};
 
-/// Values in the server's words, row by row; `None` is `NULL`.
+/// The server's text of each value, row by row; `None` is `NULL`.
 pub(super) type Rows = Vec<Vec<Option<String>>>;
 
 /// A column of a query.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
     pub(super) name: String,
-    /// `DATA_TYPE` of the server's own catalogue: `int`, `varchar`, …
+    /// The `DATA_TYPE` in the server's catalogue: `int`, `varchar`, …
     pub(super) kind: String,
-    /// What the query selects: the column, or something of the same type made from it.
+    /// The selected expression: the column, or an expression of the same type.
     pub(super) expression: String,
 }
 
-/// The columns of a table that have these names, in this order.
+/// Returns the columns of a table with these names, in this order.
 pub(super) async fn columns(database: &TestDatabase, table: &str, names: &str) -> Vec<Column> {
     let sql = format!(
         "SELECT column_name, data_type FROM information_schema.columns \
@@ -35,7 +35,7 @@ pub(super) async fn columns(database: &TestDatabase, table: &str, names: &str) -
     names.split(", ").map(column).collect()
 }
 
-/// The query for an export of these columns.
+/// Builds the query for an export of these columns.
 pub(super) fn select(columns: &[Column], table: &str) -> String {
     let item = |column: &Column| match column.expression == quoted(&column.name) {
         true => column.expression.clone(),
@@ -49,9 +49,9 @@ fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-/// What the server says of them. Bytes are hexadecimal, `BIT` is a number, and a `FLOAT` is the very number that is stored: its
-/// text has only six digits of it.
-pub(super) async fn said(database: &TestDatabase, columns: &[Column], table: &str) -> Rows {
+/// Reads the server's values of these columns. Bytes are hexadecimal and `BIT` is a number. A
+/// `FLOAT` is read as a double, because its text has only six digits.
+pub(super) async fn server_values(database: &TestDatabase, columns: &[Column], table: &str) -> Rows {
     let item = |column: &Column| match (is_binary(column), column.kind.as_str()) {
         (true, _) => format!("HEX({})", column.expression),
         (_, "bit") => format!("CAST({} AS UNSIGNED)", column.expression),
@@ -62,9 +62,9 @@ pub(super) async fn said(database: &TestDatabase, columns: &[Column], table: &st
     texts(database, &format!("SELECT {} FROM {table} ORDER BY id", items.join(", "))).await
 }
 
-/// A query's values as the server writes them.
+/// Reads a query's values as the server writes them.
 pub(super) async fn texts(database: &TestDatabase, sql: &str) -> Rows {
-    // sqlx takes a zero date for NULL, but not when it is asked for the bytes.
+    // sqlx decodes a zero date as NULL, but not as bytes.
     let text = |row: &MySqlRow, at| {
         let bytes = <&[u8] as Decode<MySql>>::decode(row.try_get_raw(at).unwrap()).ok()?;
         Some(String::from_utf8(bytes.to_vec()).unwrap())
@@ -73,14 +73,14 @@ pub(super) async fn texts(database: &TestDatabase, sql: &str) -> Rows {
     rows.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect()
 }
 
-/// Whether a column's values have no character set.
+/// Returns whether a column's values have no character set.
 pub(super) fn is_binary(column: &Column) -> bool {
     ["binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry", "point"]
         .contains(&column.kind.as_str())
 }
 
-/// A value in a form in which the same values are the same text. The server, JSON and Python write a number in different ways,
-/// and JSON does not mind blanks.
+/// Returns a canonical form of a value. The server, JSON and Python write numbers in different
+/// ways, and blanks have no meaning in JSON.
 pub(super) fn form(kind: &str, text: &str) -> String {
     match kind {
         "float" => format!("{:e}", text.parse::<f32>().unwrap()),
@@ -90,25 +90,25 @@ pub(super) fn form(kind: &str, text: &str) -> String {
     }
 }
 
-/// A whole number without the zeros that `ZEROFILL` has put in front.
+/// Removes the zeros that `ZEROFILL` puts in front of a number.
 pub(super) fn without_zeros(text: &str) -> &str {
     let digits = text.trim_start_matches('0');
     if digits.is_empty() { "0" } else { digits }
 }
 
-/// `2026-01-31 23:59:59.5` as the readers write moments: `2026-01-31T23:59:59.500000`.
+/// Converts `2026-01-31 23:59:59.5` to the readers' form `2026-01-31T23:59:59.500000`.
 pub(super) fn moment(text: &str) -> String {
     let (date, time) = text.split_once(' ').unwrap();
     format!("{date}T{}", microseconds(time))
 }
 
-/// `23:59:59.5` with all six digits of the fraction.
+/// Extends the fraction of `23:59:59.5` to six digits.
 pub(super) fn microseconds(time: &str) -> String {
     let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
     format!("{seconds}.{fraction:0<6}")
 }
 
-/// The receipt's changes: `column: what 2`.
+/// Returns the receipt's changes as lines such as `column: what 2`.
 pub(super) fn changes(receipt: &Receipt) -> Vec<String> {
     let of_column = |(column, counts): (&String, &serde_json::Value)| {
         let counts = counts.as_object().unwrap();
@@ -117,7 +117,7 @@ pub(super) fn changes(receipt: &Receipt) -> Vec<String> {
     receipt.changes.iter().flat_map(of_column).collect()
 }
 
-/// Compares what a reader has read with what must be there, value by value. Both closures are told the row, from 0.
+/// Compares a reader's values with the expected ones. Both closures get the row's number, from 0.
 pub(super) fn assert_read<T, E: PartialEq + Debug>(
     what: &str,
     columns: &[Column],
@@ -133,7 +133,7 @@ pub(super) fn assert_read<T, E: PartialEq + Debug>(
         for ((column, said), read) in columns.iter().zip(said).zip(read) {
             let (expected, read) = (expected(column, row, said.as_deref()), read_as(column, row, read));
             if expected != read {
-                // Some values are long.
+                // Long values are cut.
                 let show = |value: &E| format!("{value:?}").chars().take(300).collect::<String>();
                 let (expected, read) = (show(&expected), show(&read));
                 wrong.push(format!("row {row}, {} {}: {expected}, read {read}", column.name, column.kind));
