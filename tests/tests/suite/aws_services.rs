@@ -1,5 +1,6 @@
-//! Queue, topic, secret and catalog on LocalStack.
+//! Tests queue, topic, secret and catalog on LocalStack.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::MessageSystemAttributeName;
@@ -7,12 +8,13 @@ use downpipe_aws::{SecretLogin, SnsTopic, SqsQueue, fetch_catalog};
 use downpipe_core::catalog::Catalog;
 use downpipe_core::job::JobState;
 use downpipe_core::login::{Credential, Freshness, LoginError, LoginSource as _};
-use downpipe_core::notice::{Notice, Notifier as _};
+use downpipe_core::notice::{Notice, Notifier as _, NotifyError};
 use downpipe_core::queue::Queue as _;
+use downpipe_core::requester::Requester;
 use downpipe_tests::{aws, eventually, unique};
 
 #[tokio::test]
-async fn a_message_comes_back_when_it_is_told_to() {
+async fn message_with_shortened_visibility_is_redelivered() {
     let config = aws::localstack().await;
     let url = aws::queue(&config).await;
     let queue = SqsQueue::new(&config, &url);
@@ -30,22 +32,59 @@ async fn a_message_comes_back_when_it_is_told_to() {
     assert_eq!(first.message_id(), Some(id.as_str()));
     assert_eq!(first.body(), Some(r#"{"export":"注文"}"#));
     assert!(receive().await.is_none(), "it is hidden now");
-    queue.return_after(first.receipt_handle().unwrap(), Duration::from_millis(1)).await.unwrap();
+    queue.change_visibility(first.receipt_handle().unwrap(), Duration::from_millis(1)).await.unwrap();
     let again = eventually("the message again, long before its 600 s are over", receive).await;
     assert_eq!(again.message_id(), Some(id.as_str()));
 }
 
+/// Takes every message of a queue.
+async fn taken(queue: &SqsQueue) -> BTreeSet<String> {
+    let mut bodies = BTreeSet::new();
+    while let Some(delivery) = queue.receive(Duration::ZERO, Duration::from_secs(600)).await.unwrap() {
+        queue.delete(&delivery.receipt_handle).await.unwrap();
+        bodies.insert(delivery.body);
+    }
+    bodies
+}
+
 #[tokio::test]
-async fn everybody_gets_their_own_mail_and_nobody_elses() {
+async fn batch_larger_than_a_call_is_sent_whole() {
+    let config = aws::localstack().await;
+    let queue = SqsQueue::new(&config, aws::queue(&config).await);
+    let bodies: Vec<String> = (1..=23).map(|number| format!(r#"{{"continue":"{number}"}}"#)).collect();
+    queue.send_batch(&bodies).await.unwrap();
+    assert_eq!(queue.count().await.unwrap(), 23);
+    assert_eq!(taken(&queue).await, bodies.into_iter().collect());
+    queue.send_batch(&[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn batch_with_messages_that_sqs_refuses_is_sent_without_them() {
+    let config = aws::localstack().await;
+    let queue = SqsQueue::new(&config, aws::queue(&config).await);
+    // SQS takes no character that XML has not.
+    let bodies = ["first", "\u{1}", "last"].map(str::to_owned);
+    let error = queue.send_batch(&bodies).await.unwrap_err();
+    assert_eq!(error.unsent, 1, "{error:?}");
+    let words = downpipe_core::error_chain::error_chain(&error);
+    assert!(words.starts_with("1 messages were not sent: sending messages: "), "{words}");
+    assert_eq!(taken(&queue).await, ["first", "last"].map(str::to_owned).into());
+    let gone = SqsQueue::new(&config, "http://127.0.0.1:1/000000000000/gone");
+    assert_eq!(gone.send_batch(&bodies).await.unwrap_err().unsent, 3);
+}
+
+#[tokio::test]
+async fn subscriber_receives_only_their_own_email() {
     let config = aws::localstack().await;
     let topic = SnsTopic::new(&config, aws::topic(&config).await);
     let alice = format!("{}@example.com", unique("alice"));
     let bob = format!("{}@example.com", unique("bob"));
-    // People write their address as they like.
-    topic.subscribe(&alice, &alice.to_uppercase()).await.unwrap();
-    topic.subscribe(&bob, &bob).await.unwrap();
+    // People write addresses in any case.
+    let requester = |address: &str| address.parse::<Requester>().unwrap();
+    topic.subscribe(&requester(&alice), &requester(&alice.to_uppercase())).await.unwrap();
+    topic.subscribe(&requester(&bob), &requester(&bob)).await.unwrap();
     let notice = |recipient: &str, body: &str| Notice {
-        recipient: recipient.to_owned(),
+        recipient: requester(recipient),
         export: "orders".to_owned(),
         status: JobState::Ready,
         job_id: "0123456789abcdef01234567".to_owned(),
@@ -56,13 +95,13 @@ async fn everybody_gets_their_own_mail_and_nobody_elses() {
     topic.publish(&notice(&bob, "Bob's are ready.\n")).await.unwrap();
     assert_eq!(aws::email_to(&alice).await, "Alice's \"注文\" are ready.\n");
     assert_eq!(aws::email_to(&bob).await, "Bob's are ready.\n");
-    // Bob's has arrived after Alice's, so by now nothing of Alice's is on its way.
+    // Bob's e-mail came after Alice's, so no other e-mail to Alice is under way.
     assert_eq!(aws::emails_to(&alice).await.len(), 1);
     assert_eq!(aws::emails_to(&bob).await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_rotated_secret_is_seen_when_it_is_asked_for() {
+async fn rotated_secret_is_seen_once_refetched() {
     let config = aws::localstack().await;
     let secret = |password: &str| {
         format!(
@@ -90,7 +129,7 @@ async fn a_rotated_secret_is_seen_when_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_catalog_can_live_in_a_bucket() {
+async fn catalog_in_a_bucket_is_fetched() {
     let config = aws::localstack().await;
     let bucket = aws::bucket(&config).await;
     let put = async |key: &str, text: &str| {
@@ -110,4 +149,29 @@ async fn a_catalog_can_live_in_a_bucket() {
     let error = Catalog::parse(&files).unwrap_err().to_string();
     assert!(error.starts_with(&format!("s3://{bucket}/exports/e.toml:1: ")), "{error}");
     assert!(fetch_catalog(&config, "no-such-bucket-here", "x").await.is_err());
+}
+
+/// SNS's answer decides: a notice that is too long is refused at every delivery, while a missing
+/// topic may come back.
+#[tokio::test]
+async fn notice_refused_by_sns_differs_from_a_missing_topic() {
+    let config = aws::localstack().await;
+    let arn = aws::topic(&config).await;
+    let topic = SnsTopic::new(&config, &arn);
+    let notice = |body: String| Notice {
+        recipient: Requester::operator(),
+        export: "orders".to_owned(),
+        status: JobState::Ready,
+        job_id: "0123456789abcdef01234567".to_owned(),
+        subject: "Export orders is ready".to_owned(),
+        body,
+    };
+    let long = notice("x".repeat(256 * 1024 + 1));
+    let error = topic.publish(&long).await.unwrap_err();
+    assert!(matches!(error, NotifyError::Refused(_)), "{error:?}");
+    assert!(!downpipe_core::error_chain::error_chain(&error).contains("xx"), "{error:?}");
+    topic.publish(&long.shortened()).await.unwrap();
+    let gone = SnsTopic::new(&config, format!("{arn}-gone"));
+    let error = gone.publish(&notice("short".to_owned())).await.unwrap_err();
+    assert!(matches!(error, NotifyError::Unavailable(_)), "{error:?}");
 }

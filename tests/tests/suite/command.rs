@@ -1,9 +1,15 @@
-//! `downpipe` as a person runs it: a process with arguments, an environment, two streams and an exit status.
+//! Tests `downpipe` as a person runs it: a process with arguments, an environment, two streams and
+//! an exit status.
 
 mod cancel;
 mod catalog;
+mod check_cache;
+mod documents;
 mod faults;
+mod hostile_text;
 mod ledger;
+mod logs;
+mod masks;
 mod queue_and_topic;
 mod redrive;
 mod run;
@@ -16,7 +22,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use downpipe_tests::database::TestDatabase;
-use downpipe_tests::{STACK, site};
+use downpipe_tests::{localstack_url, test_stack};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -43,7 +49,8 @@ output = { filename = "orders-{from}" }
         "title = \"Large\"\nsql = \"SELECT id, REPEAT('x', 430) AS filling FROM numbers ORDER BY id\"\n",
     ),
     (
-        // Fails near its end, when most of the file is written: an unsigned number cannot go below zero.
+        // Fails near its end, when most of the file is written: an unsigned number cannot be
+        // negative.
         "broken.toml",
         "title = \"Broken\"\nsql = \"SELECT id, CAST(69999 AS UNSIGNED) - id AS n, REPEAT('x', 430) FROM numbers ORDER BY id\"\n",
     ),
@@ -51,25 +58,25 @@ output = { filename = "orders-{from}" }
 
 const CSV: &str = "id,day,customer\n2,2026-01-02,\n3,2026-01-03,\"a, \"\"b\"\"\"\n";
 
-/// The arguments of the export that gives [`CSV`].
+/// The arguments of the export that writes [`CSV`].
 const RUN: [&str; 4] = ["run", "orders", "--param", "from=2026-01-02"];
 
-/// A shell in a folder of its own, with a catalog in `exports`.
+/// A shell in a new folder, with a catalog in `exports`.
 struct Shell {
     folder: TempDir,
     variables: BTreeMap<&'static str, String>,
 }
 
-/// What a command did.
+/// The exit status and output of a command.
 #[derive(Debug)]
-struct Ran {
+struct CommandOutput {
     code: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
 impl Shell {
-    /// A shell that knows nothing but how to reach AWS.
+    /// Creates a shell whose environment has only the AWS settings.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shell = Self { folder, variables: BTreeMap::new() };
@@ -80,7 +87,7 @@ impl Shell {
         shell
     }
 
-    /// A shell that knows a database.
+    /// Creates a shell with a database in its environment.
     fn on(database: &TestDatabase) -> Self {
         Self::new().with("DATABASE_URL", &database.url)
     }
@@ -95,18 +102,18 @@ impl Shell {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = site::downpipe(&STACK.localstack_endpoint_url);
+        let mut command = test_stack::downpipe(localstack_url());
         command.envs(&self.variables).current_dir(self.folder.path()).args(args);
         command
     }
 
-    fn run(&self, args: &[&str]) -> Ran {
+    fn run(&self, args: &[&str]) -> CommandOutput {
         let output = self.command(args).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        CommandOutput { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    /// The names of the files beside the catalog.
+    /// Lists the files beside the catalog.
     fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.folder.path()).unwrap();
         let mut names: Vec<String> =
@@ -121,8 +128,8 @@ impl Shell {
     }
 }
 
-impl Ran {
-    /// What it printed, when it did what it was asked to.
+impl CommandOutput {
+    /// Checks that the command succeeded, and returns its standard output.
     fn printed(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.stdout
@@ -132,7 +139,8 @@ impl Ran {
         serde_json::from_str(&self.printed()).unwrap()
     }
 
-    /// What it complained of, when it did not. Then nothing is on standard output.
+    /// Checks that the command failed with this exit status and no standard output, and returns its
+    /// error.
     fn refused(self, code: i32) -> String {
         assert_eq!((self.code, self.stdout.as_str()), (Some(code), ""), "{}", self.stderr);
         self.stderr
@@ -145,7 +153,7 @@ async fn orders() -> TestDatabase {
     database
 }
 
-/// The text between two others, which differs from run to run, replaced.
+/// Replaces the text between two others, which differs from run to run.
 fn masked(text: &str, before: &str, after: &str) -> String {
     let (head, rest) = text.split_once(before).unwrap_or_else(|| panic!("{before:?} is not in {text}"));
     let (_, tail) = rest.split_once(after).unwrap_or_else(|| panic!("{after:?} is not in {text}"));

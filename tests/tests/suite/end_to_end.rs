@@ -1,12 +1,12 @@
-//! From the queue to the e-mail: the template deployed, messages through the real queue to the real bootstrap.
+//! Tests the deployed template from the queue to the e-mail: messages go through the real queue to
+//! the real bootstrap.
 
 use std::io::Write as _;
 
-use downpipe_core::job::{Job, JobState, NewJob};
-use downpipe_core::ledger::Ledger as _;
+use downpipe_core::job::{Job, JobState, NewJob, Receipt};
 use downpipe_core::message::Message;
-use downpipe_core::receipt::Receipt;
 use downpipe_tests::deployment::{Downpipe, job_in_state};
+use downpipe_tests::sha256::sha256sum;
 use downpipe_tests::{STACK, aws, unique};
 
 const ORDERS: &str = "
@@ -22,21 +22,20 @@ const NUMBERS: &str = "
     SET cte_max_recursion_depth = 100000;
     INSERT INTO numbers WITH RECURSIVE n AS (SELECT 1 AS a UNION ALL SELECT a + 1 FROM n WHERE a < 50000) SELECT a FROM n";
 
-/// What `sha256sum` says, which is not ours.
-fn sha256sum(file: &[u8]) -> String {
+/// Returns the SHA-256 of bytes, as `sha256sum` computes it.
+fn sha256sum_of(file: &[u8]) -> String {
     let mut named = tempfile::NamedTempFile::new().unwrap();
     named.write_all(file).unwrap();
-    let output = std::process::Command::new("sha256sum").arg(named.path()).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().split_whitespace().next().unwrap().to_owned()
+    sha256sum(named.path())
 }
 
 #[tokio::test]
-async fn a_message_becomes_a_file_a_receipt_and_an_email() {
+async fn message_becomes_file_receipt_and_email() {
     let downpipe = Downpipe::deploy(ORDERS).await;
     let body = r#"{ "export": "orders", "params": { "from": "2026-01-01", "to": "2026-02-01" },
         "requested_by": "alice@example.com", "request_id": "a-click",
         "profile": "excel", "format": "csv", "compression": "none" }"#;
-    // As a person would send it.
+    // Sends the message as a person would.
     let queue = downpipe.output("QueueUrl").to_owned();
     let sent = std::process::Command::new(STACK.aws_cli())
         .args(["sqs", "send-message", "--queue-url", &queue, "--message-body", body])
@@ -55,7 +54,7 @@ async fn a_message_becomes_a_file_a_receipt_and_an_email() {
     "#);
 
     let receipt = job.receipt.clone().unwrap();
-    assert_eq!(receipt.files[0].sha256, sha256sum(&file));
+    assert_eq!(receipt.files[0].sha256, sha256sum_of(&file));
     assert_eq!((receipt.rows, receipt.bytes), (3, file.len() as u64));
     assert_eq!(receipt.changes["note"]["formulas_guarded"], 1);
     let keys = downpipe.keys().await;
@@ -89,7 +88,7 @@ async fn five_messages_run_two_at_a_time() {
         let runs = |job: &&Job| job.started_at.unwrap() <= at && at < job.finished_at.unwrap();
         jobs.iter().filter(runs).count()
     };
-    // The most that ran together, ran together when one of them began.
+    // The maximum of concurrent jobs is reached when one of them starts.
     assert_eq!(jobs.iter().map(|job| at_once(job.started_at.unwrap())).max(), Some(2));
     assert_eq!(downpipe.mails().await.len(), 5);
     downpipe.queue_is_empty().await;
@@ -97,17 +96,18 @@ async fn five_messages_run_two_at_a_time() {
 }
 
 #[tokio::test]
-async fn the_same_request_again_and_again_gives_one_file_and_one_email() {
+async fn request_delivered_three_times_gives_one_file_and_one_email() {
     let downpipe = Downpipe::deploy("").await;
     let body =
         r#"{"export":"slow","params":{"number":1},"requested_by":"alice@example.com","request_id":"twice"}"#;
     downpipe.send(body).await;
-    // Were both there at once, the second might begin the job, and the first, which is its own, stay in the queue for minutes.
+    // With both in the queue at once, the second message might start the job. The first, which owns
+    // the job, would then stay in the queue for minutes.
     job_in_state(&downpipe, JobState::Running).await;
     downpipe.send(body).await;
     let job = downpipe.ended_jobs(1).await.remove(0);
     let first = downpipe.file(&job).await;
-    // And once more, long after.
+    // The third delivery comes after the job has ended.
     downpipe.send(body).await;
     downpipe.queue_is_empty().await;
     let jobs = downpipe.ended_jobs(1).await;
@@ -117,13 +117,13 @@ async fn the_same_request_again_and_again_gives_one_file_and_one_email() {
     assert_eq!(downpipe.file(&jobs[0]).await, first);
     assert_eq!(downpipe.mails().await.len(), 1);
 
-    // The same key from somebody else is another request.
+    // An idempotency key identifies a request of one requester only.
     downpipe.send(&body.replace("alice", "bob")).await;
     assert_eq!(downpipe.ended_jobs(2).await.len(), 2);
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_recorded_told_and_not_tried_again() {
+async fn invalid_message_is_recorded_and_notified_without_retry() {
     let downpipe = Downpipe::deploy(ORDERS).await;
     let messages = [
         "test",
@@ -149,15 +149,15 @@ async fn what_is_wrong_is_recorded_told_and_not_tried_again() {
     insta::assert_snapshot!(seen.join("\n"), @r#"
     alice@example.com: The request was refused: export: expected one of broken, large, orders, restricted, slow, got "nothing-like-it".
     alice@example.com: The request was refused: params.to: expected a date such as 2026-01-31, got nothing.
-    bob@example.com: The request was refused: colour: expected one of the fields export, params, requested_by, request_id, profile, format, compression, got an unknown field.
-    eve@example.org: The request was refused: requested_by: expected somebody who may ask for "restricted", got eve@example.org.
+    bob@example.com: The request was refused: colour: expected one of the fields export, params, requested_by, request_id, profile, format, compression, language, got an unknown field.
+    eve@example.org: The request was refused: requested_by: expected a requester who may ask for "restricted", got eve@example.org.
     operator: The request was refused: message: expected a JSON object, got "test", which is not JSON (expected ident at line 1 column 2).
     operator: The request was refused: params.from: expected a date such as 2026-01-31, got "January"; params.until: expected one of from, to, got an unknown parameter; profile: expected one of plain, excel, excel-cp932, lossless, got "word".
     "#);
-    let mut told: Vec<String> =
+    let mut notified: Vec<String> =
         downpipe.mails().await.iter().map(|mail| mail.attributes[..3].join(" ")).collect();
-    told.sort();
-    insta::assert_snapshot!(told.join("\n"), @r"
+    notified.sort();
+    insta::assert_snapshot!(notified.join("\n"), @r"
     alice@example.com nothing-like-it failed
     alice@example.com orders failed
     bob@example.com orders failed
@@ -171,7 +171,7 @@ async fn what_is_wrong_is_recorded_told_and_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_query_that_fails_in_mysql_leaves_nothing() {
+async fn query_that_fails_in_mysql_leaves_nothing() {
     let downpipe = Downpipe::deploy(NUMBERS).await;
     downpipe.send(r#"{"export":"broken","requested_by":"alice@example.com"}"#).await;
     let job = downpipe.ended_jobs(1).await.remove(0);
@@ -180,13 +180,13 @@ async fn a_query_that_fails_in_mysql_leaves_nothing() {
     assert!(failure.detail.unwrap().contains("BIGINT UNSIGNED value is out of range"));
     let mut mails = downpipe.mails().await;
     mails.sort_by(|a, b| a.attributes.cmp(&b.attributes));
-    let told: Vec<(&str, &str)> =
+    let notified: Vec<(&str, &str)> =
         mails.iter().map(|mail| (mail.attributes[0].as_str(), mail.subject.as_str())).collect();
     let [alice, operator] = [
         ("alice@example.com", "Export broken could not be prepared"),
         ("operator", "Export broken failed and needs you"),
     ];
-    assert_eq!(told, [alice, operator]);
+    assert_eq!(notified, [alice, operator]);
     for mail in mails {
         assert!(mail.body.contains("The database could not answer the query (error 1690)."), "{}", mail.body);
         assert!(
@@ -205,7 +205,7 @@ async fn a_query_that_fails_in_mysql_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_of_several_parts_is_whole() {
+async fn file_of_several_parts_is_whole() {
     let downpipe = Downpipe::deploy(NUMBERS).await;
     downpipe.send(r#"{"export":"large"}"#).await;
     let job = downpipe.ended_jobs(1).await.remove(0);
@@ -216,13 +216,13 @@ async fn a_file_of_several_parts_is_whole() {
         .collect();
     assert!(file == expected.as_bytes(), "{} bytes, expected {}", file.len(), expected.len());
     let receipt = job.receipt.unwrap();
-    assert_eq!(receipt.files[0].sha256, sha256sum(&file));
+    assert_eq!(receipt.files[0].sha256, sha256sum_of(&file));
     assert!(receipt.bytes > 16 << 20, "at least three parts");
 }
 
-/// The password changes while the worker is warm and has the old one in hand.
+/// The password changes while a warm worker holds the old one.
 #[tokio::test]
-async fn a_rotated_password_needs_no_restart() {
+async fn password_rotated_under_a_warm_worker_needs_no_restart() {
     let database = downpipe_tests::database::TestDatabase::migrated().await;
     let user = unique("u").replace('-', "");
     let name = &database.name;
@@ -243,7 +243,7 @@ async fn a_rotated_password_needs_no_restart() {
     let value = secrets.get_secret_value().secret_id(&secret).send().await.unwrap();
     let rotated = value.secret_string().unwrap().replace("\"old\"", "\"new\"");
     secrets.put_secret_value().secret_id(&secret).secret_string(rotated).send().await.unwrap();
-    // The ledger's open connection lives on; only a new one meets the new password.
+    // The ledger's open connection stays valid. Only a new connection needs the new password.
     downpipe.send(r#"{"export":"slow","params":{"number":2}}"#).await;
     let jobs = downpipe.ended_jobs(2).await;
     assert!(jobs.iter().all(|job| job.state == JobState::Ready && job.attempt == 1), "{jobs:?}");
@@ -251,7 +251,7 @@ async fn a_rotated_password_needs_no_restart() {
 }
 
 #[tokio::test]
-async fn a_request_to_continue_is_harmless() {
+async fn continuation_sent_by_a_person_is_harmless() {
     let downpipe = Downpipe::deploy("").await;
     downpipe.send(r#"{"export":"slow","params":{"number":1}}"#).await;
     let running = job_in_state(&downpipe, JobState::Running).await;
@@ -265,7 +265,7 @@ async fn a_request_to_continue_is_harmless() {
 }
 
 #[tokio::test]
-async fn a_message_chooses_profile_format_and_compression() {
+async fn message_with_style_fields_chooses_profile_format_and_compression() {
     let downpipe = Downpipe::deploy(ORDERS).await;
     let message = |id: &str, style: &str| {
         format!(
@@ -294,25 +294,17 @@ async fn a_message_chooses_profile_format_and_compression() {
     downpipe.queue_is_empty().await;
 }
 
-/// A job of which no message is left: the sweep finds it when the function is invoked as its schedule does it.
+/// No message of the job is left. The sweep finds the job when the function is invoked as its
+/// schedule does.
 #[tokio::test]
-async fn the_function_sweeps_when_its_schedule_says_so() {
+async fn scheduled_event_makes_the_function_sweep() {
     let downpipe = Downpipe::deploy("").await;
     let body = r#"{"export":"slow","params":{"number":1},"requested_by":"alice@example.com"}"#;
     let new = NewJob::of(&Message::parse(body), "lost", body).unwrap();
     downpipe.ledger().accept(&new).await.unwrap();
     downpipe.database.execute("UPDATE downpipe_jobs SET updated_at = updated_at - INTERVAL 3 HOUR").await;
-    let answer = tempfile::NamedTempFile::new().unwrap();
-    let invoked = std::process::Command::new(STACK.aws_cli())
-        .args(["lambda", "invoke", "--function-name", downpipe.output("FunctionName")])
-        .args(["--payload", r#"{"sweep":{}}"#])
-        .arg(answer.path())
-        .envs(STACK.vars())
-        .output()
-        .unwrap();
-    assert!(invoked.status.success(), "{}", String::from_utf8_lossy(&invoked.stderr));
-    let answer: serde_json::Value = serde_json::from_slice(&std::fs::read(answer.path()).unwrap()).unwrap();
-    let found = serde_json::json!([{ "neglect": "idle", "job": new.id, "mended": "done" }]);
+    let answer = downpipe.invoke(r#"{"sweep":{}}"#).unwrap();
+    let found = serde_json::json!([{ "kind": "idle", "job": new.id, "outcome": "done" }]);
     assert_eq!(
         (&answer["findings"], &answer["not_looked_for"]),
         (&found, &serde_json::json!([])),

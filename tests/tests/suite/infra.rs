@@ -1,50 +1,38 @@
-//! The template held against the code: numbers and names that stand in both must be the same.
+//! Compares the template with the code: numbers and names that stand in both must be equal.
 //!
-//! The template is read as the text it is. cfn-lint sees to its grammar; here its lines are looked up by their keys.
+//! The tests read the template as text and find lines by their keys. cfn-lint checks its grammar.
 
-use std::collections::BTreeSet;
+mod cache;
+mod deployed;
+mod expansion;
+mod network;
+mod permissions;
+mod switches;
+
+use std::fs;
 use std::time::Duration;
 
-use downpipe_core::definition::Retention;
-use downpipe_worker::handle::{MAX_ATTEMPTS, MAX_RECEIVES, MAX_RUNS};
-use downpipe_worker::sweep::{LONGEST, UPLOAD_OPEN_FOR};
+use downpipe_app::config::WorkerConfig;
+use downpipe_app::sweep::{MAX_DURATION, UPLOAD_OPEN_FOR};
+use downpipe_app::worker::{MAX_ATTEMPTS, MAX_RUNS};
+use downpipe_core::store::Retention;
+use xtask::workspace;
 
 const TEMPLATE: &str = include_str!("../../../infra/template.yaml");
-const CONFIG: &str = include_str!("../../../crates/downpipe-worker/src/config.rs");
-const LOGGING: &str = include_str!("../../../crates/downpipe-worker/src/logging.rs");
-const HANDLE: &str = include_str!("../../../crates/downpipe-worker/src/handle.rs");
-const LAMBDA: &str = include_str!("../../../crates/downpipe-worker/src/lambda.rs");
-const SWEEP: &str = include_str!("../../../crates/downpipe-worker/src/sweep.rs");
-const STORE: [&str; 4] = [
-    include_str!("../../../crates/downpipe-aws/src/s3/mod.rs"),
-    include_str!("../../../crates/downpipe-aws/src/s3/upload.rs"),
-    include_str!("../../../crates/downpipe-aws/src/s3/open.rs"),
-    include_str!("../../../crates/downpipe-aws/src/s3/rename.rs"),
-];
+const CONFIG: &str = concat!(
+    include_str!("../../../crates/downpipe-app/src/config/environment.rs"),
+    include_str!("../../../crates/downpipe-app/src/config/mod.rs"),
+);
+const LOGGING: &str = include_str!("../../../crates/downpipe-app/src/logging.rs");
+const HANDLE: &str = concat!(
+    include_str!("../../../crates/downpipe-app/src/handle.rs"),
+    include_str!("../../../crates/downpipe-app/src/record.rs"),
+);
+const LAMBDA_EVENT: &str = include_str!("../../../crates/downpipe-lambda/src/event.rs");
+const SWEEP: &str = include_str!("../../../crates/downpipe-app/src/sweep.rs");
 const HEADERS: &str = include_str!("../../../crates/downpipe-aws/src/s3/headers.rs");
-const CATALOG: [&str; 1] = [include_str!("../../../crates/downpipe-aws/src/catalog.rs")];
 
-/// What the operations of S3's API need, by the names that the SDK and IAM have for them.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>
-const S3_ACTIONS: [(&str, &[&str]); 12] = [
-    // Without ListBucket an absent object is a forbidden one.
-    ("head_object", &["s3:GetObject", "s3:ListBucket"]),
-    ("get_object", &["s3:GetObject"]),
-    // Each carries tags.
-    ("put_object", &["s3:PutObject", "s3:PutObjectTagging"]),
-    ("create_multipart_upload", &["s3:PutObject", "s3:PutObjectTagging"]),
-    ("upload_part", &["s3:PutObject"]),
-    // It takes no tags along: the upload it is for has its own.
-    ("upload_part_copy", &["s3:GetObject", "s3:PutObject"]),
-    ("complete_multipart_upload", &["s3:PutObject"]),
-    ("abort_multipart_upload", &["s3:AbortMultipartUpload"]),
-    ("list_parts", &["s3:ListMultipartUploadParts"]),
-    ("list_multipart_uploads", &["s3:ListBucketMultipartUploads"]),
-    ("delete_object", &["s3:DeleteObject"]),
-    ("list_objects_v2", &["s3:ListBucket"]),
-];
-
-/// The lines below a line, as far as they are indented deeper.
+/// Returns the lines below a line that are indented deeper.
 fn section(text: &str, header: &str) -> String {
     let mut lines = text.lines().skip_while(|line| line.trim() != header);
     let first = lines.next().unwrap_or_else(|| panic!("the template has no line {header:?}"));
@@ -56,7 +44,7 @@ fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
-/// The number behind a key that occurs once.
+/// Returns the number of a key that occurs once.
 fn number(text: &str, key: &str) -> u64 {
     let values: Vec<&str> =
         text.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": ")).collect();
@@ -65,55 +53,39 @@ fn number(text: &str, key: &str) -> u64 {
     digits.parse().unwrap_or_else(|_| panic!("{key}: expected a number, got {value}"))
 }
 
-/// A resource of the template.
+/// Returns a resource of the template.
 fn resource(name: &str) -> String {
     section(TEMPLATE, &format!("{name}:"))
 }
 
-/// The operations that code calls on its client.
-fn operations(code: &str) -> BTreeSet<String> {
-    let code: String = code.split("#[cfg(test)]").next().unwrap_or_default().split_whitespace().collect();
-    let calls = code.split("client.").skip(1);
-    let named = calls.filter_map(|call| call.split_once("()")).map(|(name, _)| name);
-    let is_name =
-        |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte));
-    named.filter(is_name).map(str::to_owned).collect()
-}
-
-/// The actions that the code of a bucket's user needs.
-fn needed(code: &[&str]) -> BTreeSet<&'static str> {
-    let operations: BTreeSet<String> = code.iter().flat_map(|code| operations(code)).collect();
-    assert!(!operations.is_empty(), "the code calls nothing");
-    let actions = |operation: &String| {
-        let known = S3_ACTIONS.iter().find(|(name, _)| name == operation);
-        known.unwrap_or_else(|| panic!("which actions does {operation} need? Say so in S3_ACTIONS")).1
-    };
-    operations.iter().flat_map(actions).copied().collect()
-}
-
-/// The actions of S3 that a part of the template allows.
-fn allowed(policy: &str) -> BTreeSet<&str> {
-    let words = policy.split(|c: char| !c.is_ascii_alphanumeric() && c != ':');
-    // `s3:prefix` is a condition's, and `s3:::` begins a bucket's ARN.
-    let is_action = |name: &str| name.starts_with(|c: char| c.is_ascii_uppercase());
-    words.filter(|word| word.strip_prefix("s3:").is_some_and(is_action)).collect()
-}
-
 #[test]
-fn a_message_stays_hidden_for_six_times_the_functions_timeout() {
+fn queue_visibility_is_six_times_the_functions_timeout() {
     let timeout = number(&resource("Function"), "Timeout");
     assert_eq!(number(&resource("Queue"), "VisibilityTimeout"), 6 * timeout);
 }
 
 #[test]
-fn a_job_ends_in_the_ledger_before_its_message_ends_in_the_dead_letter_queue() {
+fn queue_allows_one_receive_more_than_attempts() {
     let receives = number(&resource("Queue"), "maxReceiveCount");
-    assert_eq!(receives, u64::from(MAX_RECEIVES));
-    const { assert!(MAX_RECEIVES > MAX_ATTEMPTS) };
+    assert_eq!(receives, u64::from(MAX_ATTEMPTS) + 1);
 }
 
 #[test]
-fn the_queue_may_use_fewer_workers_than_there_are() {
+fn ledger_retention_of_the_template_is_accepted_by_the_worker() {
+    let parameter = section(TEMPLATE, "LedgerRetention:");
+    assert!(parameter.contains("Default: 90d"), "{parameter}");
+    let error = |days: &str| {
+        let variable = |name: &str| (name == "DOWNPIPE_LEDGER_RETENTION").then(|| days.to_owned());
+        WorkerConfig::read(&variable).unwrap_err().to_string()
+    };
+    for (days, is_taken) in [("29d", false), ("30d", true), ("90d", true), ("3599d", true)] {
+        assert_eq!(!error(days).contains("DOWNPIPE_LEDGER_RETENTION"), is_taken, "{days}");
+    }
+    assert!(parameter.contains("from 30d to 3599d"), "{parameter}");
+}
+
+#[test]
+fn queue_concurrency_is_below_reserved_concurrency() {
     let function = resource("Function");
     let [queue, all] =
         ["MaximumConcurrency", "ReservedConcurrentExecutions"].map(|key| number(&function, key));
@@ -121,7 +93,7 @@ fn the_queue_may_use_fewer_workers_than_there_are() {
 }
 
 #[test]
-fn a_message_comes_alone_and_its_outcome_is_its_own() {
+fn event_source_delivers_one_message_and_reports_its_failure() {
     let source = section(&resource("Function"), "Events:");
     assert_eq!(number(&source, "BatchSize"), 1);
     assert!(source.contains("FunctionResponseTypes: [ReportBatchItemFailures]"), "{source}");
@@ -129,7 +101,7 @@ fn a_message_comes_alone_and_its_outcome_is_its_own() {
 }
 
 #[test]
-fn every_retention_has_its_lifecycle_rule_and_no_other_has() {
+fn every_retention_has_exactly_one_lifecycle_rule() {
     let rules = section(&resource("Bucket"), "LifecycleConfiguration:");
     assert!(HEADERS.contains(r#"const RETENTION_TAG: &str = "downpipe-retention";"#));
     for retention in Retention::ALL {
@@ -148,46 +120,51 @@ fn every_retention_has_its_lifecycle_rule_and_no_other_has() {
 }
 
 #[test]
-fn abandoned_parts_outlive_the_longest_live_upload_and_not_for_ever() {
+fn abandoned_parts_expire_after_the_longest_live_upload() {
     const DAY: u64 = 24 * 3600;
     let rules = section(&resource("Bucket"), "LifecycleConfiguration:");
     assert!(rules.contains("AbortIncompleteMultipartUpload: {DaysAfterInitiation: 7}"), "{rules}");
     let runs = u64::from(MAX_RUNS) * number(&resource("Function"), "Timeout");
     let waits = number(&resource("Queue"), "MessageRetentionPeriod");
     assert!(runs + waits < 7 * DAY);
-    // And the sweep, which knows better, is before it.
+    // The sweep, which knows live uploads, comes first.
     assert!(UPLOAD_OPEN_FOR < Duration::from_secs(7 * DAY));
 }
 
 #[test]
-fn the_worker_and_not_lambda_ends_a_job_that_goes_on_for_ever() {
+fn endless_job_is_ended_by_the_worker_and_not_by_lambda() {
     assert!(resource("Function").contains("RecursiveLoop: Allow"));
     assert!(TEMPLATE.contains(&format!("MAX_RUNS, {MAX_RUNS} runs")));
     const { assert!(MAX_RUNS > 16) };
 }
 
 #[test]
-fn the_sweep_is_asked_for_as_the_worker_understands_it_and_is_over_before_the_next() {
+fn sweep_schedule_sends_the_workers_event_and_leaves_time_to_end() {
     let schedule = section(&resource("Function"), "Sweep:");
     assert!(schedule.contains("Schedule: rate(5 minutes)"), "{schedule}");
-    assert!(LONGEST < Duration::from_secs(300));
+    assert!(MAX_DURATION < Duration::from_secs(300));
     let input = r#"{"sweep":{}}"#;
     assert!(schedule.contains(&format!("Input: '{input}'")), "{schedule}");
-    assert!(LAMBDA.contains(&format!("/// `{input}`, as the template's schedule says it.")));
+    assert!(LAMBDA_EVENT.contains(&format!("/// `{input}`, as the template's schedule sends it:")));
     let role = section(&resource("Role"), "- Sid: Queue");
-    assert!(role.contains("sqs:SendMessage"), "what is forgotten is sent again: {role}");
+    assert!(role.contains("sqs:SendMessage"), "the sweep sends messages: {role}");
 }
 
 #[test]
-fn the_lines_that_alarms_count_are_lines_of_the_workers_log() {
+fn alarm_filters_match_lines_of_the_workers_log() {
     let filters = format!("{}{}", resource("FailedJobs"), resource("Unrecorded"));
     let messages: Vec<&str> =
         filters.split("$.message = \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(messages.len(), 3, "{filters}");
     for message in messages {
         let begins = format!("\"{}", message.trim_end_matches('*'));
-        assert!(HANDLE.contains(&begins) || SWEEP.contains(&begins), "nobody logs {message:?}");
+        assert!(HANDLE.contains(&begins) || SWEEP.contains(&begins), "no code logs {message:?}");
     }
+    let faults = resource("CacheFaults");
+    let message = "\"the cache did not answer\"";
+    assert!(faults.contains(&format!("{{ $.message = {message} }}")), "{faults}");
+    let guard = workspace::path("crates/downpipe-core/src/cache/guarded.rs");
+    assert!(fs::read_to_string(guard).unwrap().contains(message), "no code logs {message}");
     for (alarm, metric) in [
         ("FailedJobsAlarm", "MetricName: FailedJobs"),
         ("UnrecordedAlarm", "MetricName: Unrecorded"),
@@ -201,7 +178,7 @@ fn the_lines_that_alarms_count_are_lines_of_the_workers_log() {
 }
 
 #[test]
-fn every_variable_of_the_template_is_read_and_described() {
+fn template_variables_are_read_and_described() {
     let variables = section(&resource("Function"), "Variables:");
     let names: Vec<&str> =
         variables.lines().filter_map(|line| Some(line.split_once(':')?.0.trim())).collect();
@@ -209,17 +186,17 @@ fn every_variable_of_the_template_is_read_and_described() {
     let code = CONFIG.split("#[cfg(test)]").next().unwrap_or_default();
     for name in names {
         let read = format!("\"{name}\"");
-        assert!(code.contains(&read) || LOGGING.contains(&read), "nobody reads {name}");
+        assert!(code.contains(&read) || LOGGING.contains(&read), "no code reads {name}");
         assert!(
             code.contains(&format!("//! | `{name}` |")),
-            "the table in config.rs does not describe {name}"
+            "the table in config/mod.rs does not describe {name}"
         );
     }
 }
 
-/// Another user's data is no business of the worker's, and with a password it has no business with tokens.
+/// The worker must not read another user's data, and needs no token where it has a password.
 #[test]
-fn the_worker_may_log_in_with_a_token_as_one_user_and_only_when_told_to() {
+fn role_allows_token_login_only_where_configured_and_as_one_user() {
     let role = resource("Role");
     let statement = section(&role, "- Sid: DatabaseUser");
     assert!(statement.contains("Action: rds-db:connect\n"), "{statement}");
@@ -227,7 +204,7 @@ fn the_worker_may_log_in_with_a_token_as_one_user_and_only_when_told_to() {
     assert_eq!(TEMPLATE.matches("rds-db:connect").count(), 1);
     assert!(
         role.contains("- LogsInWithToken\n                - Sid: DatabaseUser\n"),
-        "it must be asked for"
+        "the condition is missing"
     );
     assert!(TEMPLATE.contains("LogsInWithToken: !Not [!Equals [!Ref DatabaseUserArn, \"\"]]\n"));
     for (rule, condition, other) in [
@@ -245,8 +222,20 @@ fn the_worker_may_log_in_with_a_token_as_one_user_and_only_when_told_to() {
     }
 }
 
+/// Only a worker that needs the key may read it.
 #[test]
-fn every_variable_that_must_be_set_is_set() {
+fn signing_secret_is_readable_only_where_configured() {
+    let role = resource("Role");
+    let statement = section(&role, "- Sid: SigningSecret");
+    assert!(statement.contains("Action: secretsmanager:GetSecretValue\n"), "{statement}");
+    assert!(statement.contains("Resource: !Ref SigningSecretArn\n"), "{statement}");
+    assert!(role.contains("- HasSigningSecret\n                - Sid: SigningSecret\n"), "{role}");
+    assert!(TEMPLATE.contains("HasSigningSecret: !Not [!Equals [!Ref SigningSecretArn, \"\"]]\n"));
+    assert_eq!(TEMPLATE.matches("!Ref SigningSecretArn").count(), 4, "rule, condition, variable, statement");
+}
+
+#[test]
+fn required_variables_are_set_in_the_template() {
     let variables = section(&resource("Function"), "Variables:");
     for name in [
         "DOWNPIPE_DATABASE_SECRET",
@@ -257,23 +246,4 @@ fn every_variable_that_must_be_set_is_set() {
     ] {
         assert!(variables.contains(&format!("{name}: ")), "{name} is missing in\n{variables}");
     }
-}
-
-#[test]
-fn the_worker_may_do_to_its_bucket_what_its_store_does_and_nothing_else() {
-    let role = resource("Role");
-    let objects = section(&role, "- Sid: Objects");
-    let list = section(&role, "- Sid: ListAndTellAbsentFromForbidden");
-    let uploads = section(&role, "- Sid: ListUploads");
-    let statements = format!("{objects}{list}{uploads}");
-    assert_eq!(allowed(&statements), needed(&STORE));
-    assert!(objects.contains("Resource: !Sub ${Bucket.Arn}/${Prefix}/*"), "{objects}");
-}
-
-#[test]
-fn the_worker_may_do_to_its_catalog_what_fetching_does_and_nothing_else() {
-    let role = resource("Role");
-    let statements =
-        format!("{}{}", section(&role, "- Sid: ReadDefinitions"), section(&role, "- Sid: ListDefinitions"));
-    assert_eq!(allowed(&statements), needed(&CATALOG));
 }

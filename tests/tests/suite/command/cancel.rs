@@ -1,35 +1,34 @@
-//! `downpipe cancel`: whoever works on a job hears of it, and nothing is left.
+//! Tests `downpipe cancel`: the worker stops, and nothing is left.
 
 use std::time::{Duration, Instant};
 
 use downpipe_core::job::{Job, JobId, JobState, NewJob};
-use downpipe_core::ledger::Ledger as _;
 use downpipe_core::message::Message;
-use downpipe_tests::site::Site;
+use downpipe_tests::test_stack::TestStack;
 use downpipe_tests::{aws, eventually, eventually_within};
 
 use super::worker::{DEFINITIONS, LONG, NUMBERS, READING};
 
-/// What is promised is two seconds. This is a busy machine.
+/// The documents promise two seconds. A test machine may be busy.
 const SOON: Duration = Duration::from_secs(5);
 
 const ALICE: &str = r#"{"export":"short","requested_by":"alice@example.com","request_id":"a-click"}"#;
 
-async fn site() -> Site {
-    Site::new(NUMBERS, &DEFINITIONS).await
+async fn test_stack() -> TestStack {
+    TestStack::new(NUMBERS, &DEFINITIONS).await
 }
 
-/// What the command did: its exit status and what it said.
-fn cancel(site: &Site, id: &JobId) -> (Option<i32>, String) {
-    let output = site.command(&["cancel", id.as_str()]).output().unwrap();
+/// Runs the command, and returns its exit status and its standard error.
+fn cancel(test_stack: &TestStack, id: &JobId) -> (Option<i32>, String) {
+    let output = test_stack.command(&["cancel", id.as_str()]).output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// The only e-mail says that the job is cancelled.
-async fn is_told(site: &Site, id: &JobId) -> Job {
-    let job = site.told(id).await;
+/// Checks that the only e-mail says that the job is cancelled.
+async fn assert_notified(test_stack: &TestStack, id: &JobId) -> Job {
+    let job = test_stack.notified(id).await;
     assert_eq!(job.state, JobState::Cancelled);
-    let mails = site.mails().await;
+    let mails = test_stack.mails().await;
     let [mail] = &mails[..] else { panic!("{mails:?}") };
     assert_eq!(mail.attributes[2..], ["cancelled".to_owned(), id.to_string()]);
     job
@@ -37,115 +36,121 @@ async fn is_told(site: &Site, id: &JobId) -> Job {
 
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "how fast it was is worth seeing")]
-async fn a_running_export_stops_within_two_seconds() {
-    let site = site().await;
-    let id = site.send(LONG).await;
-    let _worker = site.worker(&[]);
-    eventually("an upload under way", async || (site.open_uploads().await == 1).then_some(())).await;
-    assert_eq!(site.running(READING).await.len(), 1);
+async fn cancel_of_a_running_export_stops_it_within_seconds() {
+    let test_stack = test_stack().await;
+    let id = test_stack.send(LONG).await;
+    let _worker = test_stack.worker(&[]);
+    eventually("an upload under way", async || (test_stack.open_uploads().await == 1).then_some(())).await;
+    assert_eq!(test_stack.running(READING).await.len(), 1);
 
     let began = Instant::now();
-    let (code, said) = cancel(&site, &id);
+    let (code, said) = cancel(&test_stack, &id);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("cancelled; its worker stopped within "), "{said}");
     let took = |what: &str| println!("{what} after {:.2} s", began.elapsed().as_secs_f64());
     took("the command is done");
-    eventually_within(SOON, "no query", async || site.running(READING).await.is_empty().then_some(())).await;
+    eventually_within(SOON, "no query", async || test_stack.running(READING).await.is_empty().then_some(()))
+        .await;
     took("the query is gone");
-    eventually_within(SOON, "no upload", async || (site.open_uploads().await == 0).then_some(())).await;
+    eventually_within(SOON, "no upload", async || (test_stack.open_uploads().await == 0).then_some(())).await;
     took("the upload is gone");
-    let job = is_told(&site, &id).await;
-    took("the person is told");
+    let job = assert_notified(&test_stack, &id).await;
+    took("the requester is notified");
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
-    assert_eq!((job.attempt, site.keys().await.len()), (1, 0));
-    site.queue_is_empty().await;
+    assert_eq!((job.attempt, test_stack.keys().await.len()), (1, 0));
+    test_stack.queue_is_empty().await;
 }
 
 #[tokio::test]
-async fn a_job_that_nobody_works_on_is_cancelled_at_once_and_told_by_the_next_worker() {
-    let site = site().await;
+async fn cancel_of_a_queued_job_is_notified_by_the_next_worker() {
+    let test_stack = test_stack().await;
     let new = NewJob::of(&Message::parse(ALICE), "m-1", ALICE).unwrap();
-    let id = site.ledger().accept(&new).await.unwrap();
-    let (code, said) = cancel(&site, &id);
+    let id = test_stack.ledger().accept(&new).await.unwrap();
+    let (code, said) = cancel(&test_stack, &id);
     assert_eq!(
         (code, said.as_str()),
-        (Some(0), "cancelled; a worker clears away what it left and tells alice@example.com\n")
+        (Some(0), "cancelled; a worker deletes its objects and notifies alice@example.com\n")
     );
-    assert_eq!(aws::messages_in(&site.config, &site.queue).await, 1);
-    let mut worker = site.worker(&["--until-empty"]);
-    assert_eq!(worker.ended().await, Some(0));
-    is_told(&site, &id).await;
-    // Once more does no harm.
-    let (code, said) = cancel(&site, &id);
+    assert_eq!(aws::messages_in(&test_stack.config, &test_stack.queue).await, 1);
+    let mut worker = test_stack.worker(&["--until-empty"]);
+    assert_eq!(worker.exit_code().await, Some(0));
+    assert_notified(&test_stack, &id).await;
+    // A second cancel changes nothing.
+    let (code, said) = cancel(&test_stack, &id);
     assert_eq!((code, said.as_str()), (Some(0), ""));
 }
 
 #[tokio::test]
-async fn the_upload_of_a_job_that_waits_for_its_next_run_is_aborted() {
-    let site = site().await;
-    let id = site.send(LONG).await;
-    let mut worker = site.worker(&["--run-seconds", "5", "--grace", "30"]);
-    eventually("an upload under way", async || (site.open_uploads().await == 1).then_some(())).await;
+async fn cancel_of_a_waiting_job_aborts_its_upload() {
+    let test_stack = test_stack().await;
+    let id = test_stack.send(LONG).await;
+    let mut worker = test_stack.worker(&["--run-seconds", "5", "--grace", "30"]);
+    eventually("an upload under way", async || (test_stack.open_uploads().await == 1).then_some(())).await;
     worker.terminate();
-    assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
-    assert_eq!(site.job_in_state(&id, JobState::Waiting).await.continuations, 1);
-    assert_eq!(site.open_uploads().await, 1);
+    assert_eq!(worker.exit_code().await, Some(0), "{}", worker.log());
+    assert_eq!(test_stack.job_in_state(&id, JobState::Waiting).await.resume_count, 1);
+    assert_eq!(test_stack.open_uploads().await, 1);
 
-    let mut command = site.command(&["cancel", id.as_str()]);
+    let mut command = test_stack.command(&["cancel", id.as_str()]);
     let output = command.env_remove("DOWNPIPE_QUEUE_URL").output().unwrap();
-    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"cancelled; the next sweep clears away what it left and tells alice@example.com (with DOWNPIPE_QUEUE_URL, a worker does at once)");
-    // The message by which the job was to go on is still there, and does as well.
-    let mut worker = site.worker(&["--until-empty"]);
-    assert_eq!(worker.ended().await, Some(0));
-    let job = is_told(&site, &id).await;
-    assert_eq!((job.checkpoint, site.open_uploads().await, site.keys().await.len()), (None, 0, 0));
+    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"cancelled; the next sweep deletes its objects and notifies alice@example.com (with DOWNPIPE_QUEUE_URL, a worker does so at once)");
+    // The continuation message is still in the queue, and leads a worker to the job.
+    let mut worker = test_stack.worker(&["--until-empty"]);
+    assert_eq!(worker.exit_code().await, Some(0));
+    let job = assert_notified(&test_stack, &id).await;
+    assert_eq!(
+        (job.checkpoint, test_stack.open_uploads().await, test_stack.keys().await.len()),
+        (None, 0, 0)
+    );
 }
 
 #[tokio::test]
-async fn what_has_ended_and_what_is_not_there_is_not_cancelled() {
-    let site = site().await;
-    let id = site.send(ALICE).await;
-    let mut worker = site.worker(&["--until-empty"]);
-    assert_eq!(worker.ended().await, Some(0));
-    let (code, said) = cancel(&site, &id);
+async fn cancel_of_an_ended_or_unknown_job_fails() {
+    let test_stack = test_stack().await;
+    let id = test_stack.send(ALICE).await;
+    let mut worker = test_stack.worker(&["--until-empty"]);
+    assert_eq!(worker.exit_code().await, Some(0));
+    let (code, said) = cancel(&test_stack, &id);
     assert_eq!((code, said), (Some(1), format!("downpipe: job {id} had ended before: it is ready\n")));
-    assert_eq!(site.job_in_state(&id, JobState::Ready).await.rows, 3);
-    let (code, said) = cancel(&site, &"0123456789abcdef01234567".parse().unwrap());
+    assert_eq!(test_stack.job_in_state(&id, JobState::Ready).await.rows, 3);
+    let (code, said) = cancel(&test_stack, &"0123456789abcdef01234567".parse().unwrap());
     assert_eq!(code, Some(1));
-    insta::assert_snapshot!(said, @"downpipe: no job 0123456789abcdef01234567 in the ledger; if it is still in the queue, it cannot be cancelled yet");
+    insta::assert_snapshot!(said, @"downpipe: no job 0123456789abcdef01234567 in the ledger; a job that is still in the queue cannot be cancelled yet");
 }
 
-/// A worker that was killed does not hear. Whoever has the job next does.
+/// A killed worker does not see the cancellation. The next worker of the job does.
 #[tokio::test]
-async fn a_job_whose_worker_died_is_cancelled_by_the_next() {
-    let site = site().await;
-    let id = site.send(LONG).await;
-    let mut worker = site.worker(&["--lease", "1"]);
-    let ledger = site.ledger();
+async fn cancel_after_a_worker_died_is_completed_by_the_next() {
+    let test_stack = test_stack().await;
+    let id = test_stack.send(LONG).await;
+    let mut worker = test_stack.worker(&["--lease", "1"]);
+    let ledger = test_stack.ledger();
     eventually("a checkpoint", async || ledger.find(&id).await.unwrap()?.checkpoint).await;
     worker.kill();
-    let mut cancelling = site.command(&["cancel", id.as_str()]).spawn().unwrap();
-    let mut next = site.worker(&["--lease", "1", "--until-empty"]);
-    assert_eq!(next.ended().await, Some(0), "{}", next.log());
-    is_told(&site, &id).await;
+    let mut cancelling = test_stack.command(&["cancel", id.as_str()]).spawn().unwrap();
+    let mut next = test_stack.worker(&["--lease", "1", "--until-empty"]);
+    assert_eq!(next.exit_code().await, Some(0), "{}", next.log());
+    assert_notified(&test_stack, &id).await;
     assert!(cancelling.wait().unwrap().success());
-    assert_eq!((site.open_uploads().await, site.keys().await.len()), (0, 0));
+    assert_eq!((test_stack.open_uploads().await, test_stack.keys().await.len()), (0, 0));
 }
 
-/// A query that sends nothing does not notice that its worker has died, and would go on until its time is up.
+/// A query that sends nothing does not notice its worker's death, and would run until its time
+/// limit.
 #[tokio::test]
-async fn the_query_of_a_worker_that_died_is_killed() {
+async fn cancel_after_a_worker_died_kills_its_query() {
     let silent = r#"title = "Silent"
 sql = "SELECT COUNT(*) FROM numbers AS a, numbers AS b, numbers AS c WHERE SHA2(CONCAT(a.id, b.id, c.id), 256) = ''"
 "#;
-    let site = Site::new(NUMBERS, &[("silent", silent)]).await;
-    let id = site.send(r#"{"export":"silent","requested_by":"alice@example.com"}"#).await;
-    let mut worker = site.worker(&[]);
-    eventually("the query runs", async || (site.running(id.as_str()).await.len() == 1).then_some(())).await;
+    let test_stack = TestStack::new(NUMBERS, &[("silent", silent)]).await;
+    let id = test_stack.send(r#"{"export":"silent","requested_by":"alice@example.com"}"#).await;
+    let mut worker = test_stack.worker(&[]);
+    eventually("the query runs", async || (test_stack.running(id.as_str()).await.len() == 1).then_some(()))
+        .await;
     worker.kill();
-    let (code, said) = cancel(&site, &id);
+    let (code, said) = cancel(&test_stack, &id);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("1 of its queries were still running, and have been killed"), "{said}");
+    assert!(said.contains("killed 1 of its queries, which were still running"), "{said}");
     assert!(said.contains("its worker has not stopped within 10 s: it may have died"), "{said}");
-    eventually("no query", async || site.running(id.as_str()).await.is_empty().then_some(())).await;
+    eventually("no query", async || test_stack.running(id.as_str()).await.is_empty().then_some(())).await;
 }

@@ -1,9 +1,15 @@
-//! What can happen to whole workers, a few times each: processes, and so beside the other commands.
+//! Injects each fault of whole workers a few times. It is here because it runs the command's
+//! processes.
 
-use crate::faults::all_are_well;
+use crate::faults::assert_faults_do_no_harm;
 
-// With threads: whoever looks at a file must not keep proxies waiting.
+// Uses several threads, so that reading a file does not delay the proxies.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_happens_to_a_worker_there_is_one_right_file_and_one_email_and_nothing_left() {
-    all_are_well("worker-").await;
+async fn job_under_worker_faults_gives_one_file_and_one_email() {
+    assert_faults_do_no_harm("worker-").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn job_whose_cache_is_broken_gives_the_same_file_and_one_email() {
+    assert_faults_do_no_harm("cache-").await;
 }

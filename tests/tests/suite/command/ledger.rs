@@ -1,21 +1,21 @@
-//! `downpipe migrate`, `status` and `list`.
+//! Tests `downpipe migrate`, `status` and `list`.
 
 use std::process::Stdio;
 use std::time::Duration;
 
-use downpipe_core::job::{Failure, JobId, NewJob};
-use downpipe_core::ledger::{Claim, Ledger as _};
+use downpipe_core::job::{Failure, JobId, NewJob, Via};
+use downpipe_core::ledger::{Claim, Download, DownloadVia};
 use downpipe_core::message::Message;
-use downpipe_mysql::MySqlLedger;
 use downpipe_tests::database::TestDatabase;
+use serde_json::{Value, json};
 
 use super::{Shell, masked};
 
 const BODY: &str = r#"{"export":"orders","requested_by":"alice@example.com","request_id":"a-click"}"#;
 
-/// A job that has failed.
+/// Creates a job that has failed.
 async fn failed_job(database: &TestDatabase) -> JobId {
-    let ledger = MySqlLedger::new(database.database());
+    let ledger = downpipe_mysql::ledger(database.database());
     let job = NewJob::of(&Message::parse(BODY), "m-1", BODY).unwrap();
     ledger.accept(&job).await.unwrap();
     let claim = ledger.claim(&job.id, "m-1", Duration::from_secs(60)).await.unwrap();
@@ -23,7 +23,7 @@ async fn failed_job(database: &TestDatabase) -> JobId {
     let failure = Failure {
         code: "query_failed".to_owned(),
         message: "The database could not answer the query (error 1146).".to_owned(),
-        advice: "Tell somebody.".to_owned(),
+        advice: "Tell the operator.".to_owned(),
         for_operator: false,
         detail: Some("Table 'orders' doesn't exist".to_owned()),
     };
@@ -32,14 +32,16 @@ async fn failed_job(database: &TestDatabase) -> JobId {
 }
 
 #[tokio::test]
-async fn migrate_makes_its_tables_and_may_be_run_again() {
+async fn migrate_run_twice_creates_the_tables_once() {
     let database = TestDatabase::create().await;
     let shell = Shell::on(&database);
     let before = shell.run(&["list"]).refused(1);
     assert!(before.contains("`downpipe migrate` creates"), "{before}");
-    for _ in 0..2 {
+    let up_to_date = "the ledger's tables are up to date: downpipe_jobs, downpipe_job_aliases, downpipe_downloads, downpipe_ended_sessions, \
+         downpipe_migrations\n";
+    for done in ["applied migration 1 (jobs)\n", ""] {
         let ran = shell.run(&["migrate"]);
-        assert_eq!(ran.stderr, "the ledger's tables are up to date\n");
+        assert_eq!(ran.stderr, format!("{done}{up_to_date}"));
         assert_eq!(ran.printed(), "");
     }
     assert_eq!(shell.run(&["list", "--json"]).json(), serde_json::json!([]));
@@ -68,10 +70,12 @@ async fn status_and_list_show_a_job() {
     notified      -
     failure       query_failed
                   The database could not answer the query (error 1146).
-                  Tell somebody.
+                  Tell the operator.
     detail        Table 'orders' doesn't exist
     ");
-    let json = shell.run(&["status", id.as_str(), "--json"]).json();
+    let mut json = shell.run(&["status", id.as_str(), "--json"]).json();
+    let others = json.as_object_mut().unwrap();
+    assert_eq!((others.remove("ahead"), others.remove("downloads")), (Some(Value::Null), Some(json!([]))));
     assert_eq!((&json["id"], &json["state"]), (&id.as_str().into(), &"failed".into()));
     assert_eq!(json["failure"]["code"], "query_failed");
 
@@ -86,7 +90,85 @@ async fn status_and_list_show_a_job() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_not_there_is_a_failure() {
+async fn status_shows_the_place_in_the_queue_and_downloads() {
+    let database = TestDatabase::migrated().await;
+    let (shell, ledger) = (Shell::on(&database), downpipe_mysql::ledger(database.database()));
+    let job = |key: &str, via| {
+        let body = BODY.replace("a-click", key);
+        NewJob { via, ..NewJob::of(&Message::parse(&body), "m-1", &body).unwrap() }
+    };
+    ledger.accept(&job("first", Via::Queue)).await.unwrap();
+    let clicked = NewJob { app: Some("shop".to_owned()), ..job("second", Via::App) };
+    ledger.accept(&clicked).await.unwrap();
+    let queued = ledger.note_sent(&clicked.id).await.unwrap().unwrap();
+    for requester in [None, Some("alice@example.com".parse().unwrap())] {
+        let download = Download {
+            job: clicked.id.clone(),
+            export: "orders".to_owned(),
+            title: "Orders".to_owned(),
+            file: 1,
+            via: if requester.is_none() { DownloadVia::Link } else { DownloadVia::Page },
+            requester,
+            app: None,
+            address: Some("192.0.2.1".to_owned()),
+            at: queued.created_at,
+        };
+        ledger.record_download(&download).await.unwrap();
+    }
+    let mut shown = shell.run(&["status", clicked.id.as_str()]).printed();
+    for at in [queued.created_at, queued.sent_at.unwrap()] {
+        shown = shown.replace(&at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(), "…");
+    }
+    insta::assert_snapshot!(shown, @"
+    job           bca380c50e042579d7bfb34a
+    state         queued
+    export        orders
+    requested by  alice@example.com
+    request id    second
+    attempt       0
+    rows          0
+    size          0 bytes
+    created       …
+    started       -
+    finished      -
+    notified      -
+    via           app shop
+    sent          …
+    ahead         1
+    download      … file 1, holder of the link, via link
+    download      … file 1, alice@example.com, via page
+    ");
+    let json = shell.run(&["status", clicked.id.as_str(), "--json"]).json();
+    assert_eq!((&json["ahead"], &json["via"], &json["app"]), (&json!(1), &json!("app"), &json!("shop")));
+    assert_eq!(json["downloads"][1]["requester"], "alice@example.com");
+}
+
+#[tokio::test]
+async fn list_shows_the_jobs_that_its_options_select() {
+    let database = TestDatabase::migrated().await;
+    let (shell, failed) = (Shell::on(&database), failed_job(&database).await);
+    let ledger = downpipe_mysql::ledger(database.database());
+    let body = r#"{"export":"items","requested_by":"bob@example.com"}"#;
+    let queued = NewJob::of(&Message::parse(body), "m-2", body).unwrap();
+    ledger.accept(&queued).await.unwrap();
+    let listed = |options: &[&str]| {
+        let jobs = shell.run(&[&["list", "--json"], options].concat()).json();
+        let ids = jobs.as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    let (failed, queued) = (failed.to_string(), queued.id.to_string());
+    assert_eq!(listed(&["--since", "1h"]), [queued.clone(), failed.clone()]);
+    assert_eq!(listed(&["--since", "2999-01-01T00:00:00Z"]), [""; 0]);
+    assert_eq!(listed(&["--state", "failed"]), std::slice::from_ref(&failed));
+    assert_eq!(listed(&["--requested-by", "bob@example.com"]), std::slice::from_ref(&queued));
+    assert_eq!(listed(&["--export", "orders"]), [failed]);
+    assert_eq!(listed(&["--export", "orders", "--requested-by", "bob@example.com"]), [""; 0]);
+    let wrong = shell.run(&["list", "--state", "done"]).refused(2);
+    assert!(wrong.contains("expected a job state, got \"done\""), "{wrong}");
+}
+
+#[tokio::test]
+async fn status_of_an_unknown_job_fails() {
     let database = TestDatabase::migrated().await;
     let stderr = Shell::on(&database).run(&["status", "0123456789abcdef01234567"]).refused(1);
     assert_eq!(
@@ -96,7 +178,7 @@ async fn a_job_that_is_not_there_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_reader_that_goes_away_is_no_failure() {
+async fn list_into_a_closed_pipe_succeeds() {
     let database = TestDatabase::migrated().await;
     failed_job(&database).await;
     let shell = Shell::on(&database);

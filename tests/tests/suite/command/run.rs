@@ -1,18 +1,18 @@
-//! `downpipe run`: an export by hand, to every kind of place.
+//! Tests `downpipe run` with every kind of target.
 
 use std::process::Command;
 
-use downpipe_core::receipt::Receipt;
+use downpipe_core::job::Receipt;
 use downpipe_tests::database::TestDatabase;
 use downpipe_tests::{aws, eventually, unique};
 
 use super::{CSV, NUMBERS, RUN, Shell, masked, orders};
 
 #[tokio::test]
-async fn data_goes_to_standard_output_and_everything_else_does_not() {
+async fn run_without_a_target_prints_only_data() {
     let database = orders().await;
     let shell = Shell::on(&database);
-    // There is no room for JSON beside the data.
+    // With data on standard output, there is no JSON.
     for more in [&[][..], &["--to", "-"], &["--to", "-", "--json"]] {
         let ran = shell.run(&[&RUN, more].concat());
         insta::allow_duplicates! {
@@ -27,7 +27,7 @@ async fn data_goes_to_standard_output_and_everything_else_does_not() {
 }
 
 #[tokio::test]
-async fn a_file_or_a_folder_can_be_named() {
+async fn run_to_a_file_or_folder_writes_there() {
     let database = orders().await;
     let shell = Shell::on(&database);
     std::fs::create_dir(shell.path("folder")).unwrap();
@@ -43,7 +43,7 @@ async fn a_file_or_a_folder_can_be_named() {
 }
 
 #[tokio::test]
-async fn the_request_may_choose_the_profile_and_json_shows_the_receipt() {
+async fn run_with_profile_and_json_prints_the_receipt() {
     let database = orders().await;
     let shell = Shell::on(&database);
     let args =
@@ -58,7 +58,7 @@ async fn the_request_may_choose_the_profile_and_json_shows_the_receipt() {
 }
 
 #[tokio::test]
-async fn an_s3_address_gets_the_object_and_its_receipt() {
+async fn run_to_s3_stores_the_object_and_its_receipt() {
     let database = orders().await;
     let (config, shell) = (aws::localstack().await, Shell::on(&database));
     let bucket = aws::bucket(&config).await;
@@ -76,7 +76,7 @@ async fn an_s3_address_gets_the_object_and_its_receipt() {
 }
 
 #[tokio::test]
-async fn a_large_file_has_every_byte() {
+async fn run_of_a_large_export_writes_every_byte() {
     let database = TestDatabase::create().await;
     database.execute(NUMBERS).await;
     let shell = Shell::on(&database);
@@ -91,7 +91,7 @@ async fn a_large_file_has_every_byte() {
 }
 
 #[tokio::test]
-async fn a_failure_leaves_the_old_file_and_nothing_else() {
+async fn failed_run_leaves_only_the_old_file() {
     let database = TestDatabase::create().await;
     database.execute(NUMBERS).await;
     let shell = Shell::on(&database);
@@ -105,7 +105,18 @@ async fn a_failure_leaves_the_old_file_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_old_file_stays_until_the_new_one_is_complete() {
+async fn failed_run_says_each_thing_once() {
+    let database = orders().await;
+    let shell = Shell::on(&database);
+    let definition = "title = \"Long\"\nsql = \"SELECT id, REPEAT('x', 40000) AS note FROM orders\"\n";
+    std::fs::write(shell.path("exports/long.toml"), definition).unwrap();
+    let stderr = shell.run(&["run", "long", "--format", "xlsx", "--to", "out.xlsx"]).refused(1);
+    insta::assert_snapshot!(stderr, @r#"downpipe: The result cannot be written in this format: row 1, column "note": xlsx takes at most 32767 characters in a cell, got 40000."#);
+    assert_eq!(shell.files(), [""; 0]);
+}
+
+#[tokio::test]
+async fn old_file_stays_until_the_run_is_complete() {
     let database = orders().await;
     let shell = Shell::on(&database);
     std::fs::write(shell.path("out.csv"), "the old file, which is longer than the new one").unwrap();
@@ -120,7 +131,7 @@ async fn an_old_file_stays_until_the_new_one_is_complete() {
 }
 
 #[tokio::test]
-async fn a_link_stays_and_what_it_leads_to_is_replaced() {
+async fn run_to_a_symlink_replaces_its_target() {
     let database = orders().await;
     let shell = Shell::on(&database);
     std::fs::write(shell.path("there.csv"), "old").unwrap();
@@ -131,20 +142,20 @@ async fn a_link_stays_and_what_it_leads_to_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_place_where_no_file_can_be_is_refused_at_once() {
+async fn run_to_an_impossible_target_is_refused() {
     let database = orders().await;
     let shell = Shell::on(&database);
     assert!(Command::new("mkfifo").arg(shell.path("pipe")).status().unwrap().success());
     let refusals: String = ["pipe", "nowhere/out.csv", "nowhere/", "s3://"]
         .map(|to| shell.run(&[&RUN[..], &["--to", to]].concat()).refused(2))
         .concat();
-    insta::assert_snapshot!(refusals, @"
+    insta::assert_snapshot!(refusals, @r#"
     downpipe: --to: expected a file or a folder, or - for standard output, got pipe
     downpipe: --to: expected a file in a folder that exists, got nowhere/out.csv
     downpipe: --to: expected a file in a folder that exists, got nowhere/
-    error: invalid value 's3://' for '--to <TO>': expected s3://BUCKET/PREFIX, got s3://
+    error: invalid value 's3://' for '--to <TO>': expected s3://BUCKET/PREFIX without invisible characters, got "s3://"
 
     For more information, try '--help'.
-    ");
+    "#);
     assert_eq!(shell.files(), ["pipe"], "the pipe is still one");
 }

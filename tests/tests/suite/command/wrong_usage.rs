@@ -1,10 +1,10 @@
-//! What is refused before anything is done, in which words, and with exit status 2.
+//! Tests what a command refuses before it does anything, its message, and exit status 2.
 
 use super::Shell;
 
 #[tokio::test]
-async fn a_request_that_is_wrong_is_refused_before_anything_is_asked_of_the_database() {
-    // Nobody listens there.
+async fn invalid_request_is_refused_before_the_database_is_asked() {
+    // No server listens on this port.
     let shell = Shell::new().with("DATABASE_URL", "mysql://user:password@127.0.0.1:1/test");
     let refusals: String = [
         &["run", "orders"][..],
@@ -46,7 +46,7 @@ async fn a_request_that_is_wrong_is_refused_before_anything_is_asked_of_the_data
 }
 
 #[tokio::test]
-async fn what_is_missing_in_the_environment_is_named() {
+async fn missing_variables_are_named() {
     let shell = Shell::new();
     let refusals: String = [
         &["run", "orders"][..],
@@ -88,12 +88,12 @@ async fn what_is_missing_in_the_environment_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_in_the_environment_is_named_without_the_password() {
+async fn contradicting_variables_are_named_without_the_password() {
     for (url, name, value) in [
         ("postgres://u:hunter2@h/d", "DOWNPIPE_DATABASE_AUTH", "password"),
         ("mysql://u:hunter2@h/d", "DOWNPIPE_DATABASE_SECRET", "arn:secret"),
         ("mysql://u:hunter2@h/d", "DOWNPIPE_DATABASE_AUTH", "iam"),
-        ("mysql://u:hunter2@h/d", "DOWNPIPE_DATABASE_CA", "ca.pem"),
+        ("mysql://u:hunter2@h/d?ssl-mode=REQUIRED", "DOWNPIPE_DATABASE_CA", "ca.pem"),
     ] {
         let shell = Shell::new().with("DATABASE_URL", url).with(name, value);
         let stderr = shell.run(&["list"]).refused(2);
@@ -103,23 +103,44 @@ async fn what_is_wrong_in_the_environment_is_named_without_the_password() {
 }
 
 #[tokio::test]
-async fn a_definition_that_is_wrong_is_named_with_its_line() {
+async fn wrong_definition_is_named_with_its_line() {
     let shell = Shell::new().with("DATABASE_URL", "mysql://user:password@127.0.0.1:1/test");
     std::fs::write(shell.path("exports/large.toml"), "title = \"Large\"\nsql = \"SELECT :x\"\n").unwrap();
     std::fs::write(shell.path("exports/broken.toml"), "title = \"Broken\"\nsql = \"SELECT 1\"\ncolour = 1\n")
         .unwrap();
-    let check = shell.run(&["check"]).refused(2);
-    insta::assert_snapshot!(check, @"
+    let check = shell.run(&["check"]);
+    assert_eq!(check.code, Some(1));
+    insta::assert_snapshot!(check.stderr, @"
+    error: exports/broken.toml:3: colour: unknown field `colour`, expected one of `title`, `description`, `time_zone`, `sql`, `sql_mode`, `params`, `resume`, `columns`, `profiles`, `limits`, `throttle`, `access`, `output`
+    error: exports/large.toml:2: sql: `:x` is not declared in [params]
+    downpipe: 2 of 3 definitions are wrong
+    ");
+    insta::assert_snapshot!(shell.run(&["run", "large"]).refused(2), @"
     downpipe: the catalog has definitions that are wrong:
-    exports/broken.toml:3: unknown field `colour`, expected one of `title`, `sql`, `params`, `resume`, `columns`, `profiles`, `limits`, `pace`, `access`, `output`
     exports/large.toml:2: sql: `:x` is not declared in [params]
     ");
-    assert_eq!(shell.run(&["run", "orders"]).refused(2), check);
     insta::assert_snapshot!(shell.run(&["check", "--catalog", "nowhere"]).refused(2), @"downpipe: the catalog folder nowhere cannot be read: No such file or directory (os error 2)");
 }
 
+/// With two spellings, one person would be two requesters, or would read another's rows.
 #[tokio::test]
-async fn a_command_that_does_not_exist_is_refused() {
+async fn requester_without_an_address_is_refused() {
+    let shell = Shell::new();
+    for args in [
+        &["send", "orders", "--requested-by", "alice"][..],
+        &["send", "orders", "--requested-by", "alice@exämple.com"],
+        &["send", "orders", "--requested-by", "a@x,b@y"],
+        &["subscribe", "alice@example.com "],
+        &["subscribe", "operator"],
+        &["subscribe", "alice@example.com", "--as", "bob"],
+    ] {
+        let said = shell.run(args).refused(2);
+        assert!(said.contains("invalid value") && said.contains("e-mail address"), "{args:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_command_is_refused() {
     let shell = Shell::new();
     assert!(shell.run(&["fly"]).refused(2).starts_with("error: unrecognized subcommand 'fly'"));
     assert!(shell.run(&[]).refused(2).contains("Usage: downpipe"));
