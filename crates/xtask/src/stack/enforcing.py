@@ -11,8 +11,13 @@ app._port_is_bindable = lambda host, port: False
 enforce = iam_evaluator.enforce
 decisions = open(os.environ["DECISIONS"], "a", buffering=1)
 
+# IAM has no actions of SQS's batches: each is allowed as its single call is (Service Authorization Reference, Amazon SQS).
+BATCHES = {"sqs:SendMessageBatch", "sqs:DeleteMessageBatch", "sqs:ChangeMessageVisibilityBatch"}
+
 
 def recorded(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
+    if iam_action in BATCHES:
+        iam_action = iam_action.removesuffix("Batch")
     denied = enforce(access_key_id, iam_action, service, region, resource_arn, service_context)
     principal = iam_evaluator.caller_arn()
     if ":assumed-role/" in principal:
