@@ -33,6 +33,7 @@ pub mod requester;
 pub mod source;
 pub mod store;
 pub mod untrusted_text;
+mod words;
 
 #[cfg(feature = "testing")]
 pub mod testing;

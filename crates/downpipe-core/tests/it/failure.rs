@@ -6,9 +6,10 @@ use downpipe_core::catalog::QuoteMode;
 use downpipe_core::error_chain::error_chain;
 use downpipe_core::export::{ExportError, ExportFailed, NotResumable};
 use downpipe_core::failure::{
-    Disposition, of_crash, of_export, of_follower, of_last_attempt, of_ledger, of_rejection,
+    Disposition, of_crash, of_export, of_follower, of_last_attempt, of_ledger, of_rejection, of_too_many_runs,
 };
-use downpipe_core::job::{ChangedSetting, Failure, KeyError};
+use downpipe_core::job::{ChangedSetting, Failure, FailureWords, KeyError};
+use downpipe_core::language::Language;
 use downpipe_core::ledger::LedgerError;
 use downpipe_core::login::LoginError;
 use downpipe_core::message::{Message, Rejection};
@@ -135,9 +136,10 @@ fn encode_errors() -> Vec<EncodeError> {
 /// message, advice, and the operator's detail.
 fn line(error: &ExportError) -> String {
     let (next, failure) = of_export(error);
-    let detail = failure.detail.map(|detail| format!("      {detail}\n")).unwrap_or_default();
+    let detail = failure.detail.as_ref().map(|detail| format!("      {detail}\n")).unwrap_or_default();
     let operator = if failure.for_operator { " (operator)" } else { "" };
-    format!("{next:?}{operator} {}: {} {}\n{detail}", failure.code, failure.message, failure.advice)
+    let words = failure.words(Language::En);
+    format!("{next:?}{operator} {}: {} {}\n{detail}", failure.code, words.message, words.advice)
 }
 
 /// The failures of a run whose time is up and that cannot be resumed.
@@ -166,18 +168,112 @@ fn failure_that_refers_to_the_operator_notifies_the_operator() {
     let source = source_errors().into_iter().chain(encode).map(ExportError::from);
     for error in source.chain(store_errors().into_iter().map(ExportError::from)) {
         let (_, failure) = of_export(&error);
-        let sent = failure.advice.starts_with("Asking again will not help.");
-        assert_eq!(failure.for_operator, sent, "{}: {}", failure.code, failure.advice);
+        let advice = failure.words(Language::En).advice;
+        let sent = advice.starts_with("Asking again will not help.");
+        assert_eq!(failure.for_operator, sent, "{}: {advice}", failure.code);
     }
     assert!(of_crash().for_operator);
 }
 
 #[test]
-fn failure_from_an_older_ledger_is_not_for_the_operator() {
-    let old = r#"{"code":"storage","message":"m","advice":"a"}"#;
-    let failure: downpipe_core::job::Failure = serde_json::from_str(old).unwrap();
-    assert!(!failure.for_operator);
-    assert_eq!(serde_json::to_string(&failure).unwrap(), old);
+fn failure_in_the_ledger_has_no_sentences() {
+    let plain = r#"{"code":"storage"}"#;
+    let failure: Failure = serde_json::from_str(plain).unwrap();
+    assert_eq!((failure.for_operator, &failure), (false, &Failure::new("storage")));
+    assert_eq!(serde_json::to_string(&failure).unwrap(), plain);
+    let (_, held_back) =
+        of_export(&SourceError::HeldBack { key: "throttle.rows_per_second", seconds: 312 }.into());
+    let held_back = Failure { detail: None, ..of_last_attempt(held_back, 2) };
+    assert_snapshot!(serde_json::to_string(&held_back).unwrap(), @r#"{"code":"timed_out","case":"held_back","args":{"attempts":2,"key":"throttle.rows_per_second","seconds":312}}"#);
+}
+
+/// Returns every failure that there can be.
+fn all_failures() -> Vec<Failure> {
+    use NotResumable::{Format, Key, NoProgress, NoResume, Stalled};
+    let sink = |error| ExportError::from(SourceError::Sink(SinkError::Encode(error)));
+    let null = SinkError::Key { row: 18, column: "id".to_owned(), reason: KeyError::Null };
+    let errors = source_errors().into_iter().map(ExportError::from);
+    let errors = errors.chain(encode_errors().into_iter().map(sink));
+    let errors = errors.chain(store_errors().into_iter().map(ExportError::from));
+    let errors = errors.chain([SourceError::Sink(null).into()]);
+    let errors = errors.chain([NoResume, Format, Key, NoProgress, Stalled].map(ExportError::RunEnded));
+    let errors = errors.chain(ledger_errors().into_iter().map(|error| SinkError::from(error).into()));
+    let mut failures: Vec<Failure> = errors.map(|error| of_export(&error).1).collect();
+    let fields: Vec<String> = (0..25).map(|number| format!("\"f{number}\":1")).collect();
+    let rejections = Message::parse(&format!("{{{}}}", fields.join(","))).unwrap_err();
+    failures.extend([of_crash(), of_too_many_runs(96), of_rejection(&rejections)]);
+    failures.push(of_last_attempt(Failure::new("storage"), 4));
+    failures
+}
+
+#[test]
+fn failure_of_every_code_has_words_with_all_its_arguments_in_both_languages() {
+    for failure in all_failures() {
+        for language in [Language::En, Language::Ja] {
+            let FailureWords { message, advice } = failure.words(language);
+            let words = format!("{message} {advice}");
+            assert!(!message.is_empty() && !advice.is_empty(), "{failure:?}");
+            assert!(!words.contains("{$") && !words.contains("{ $"), "an argument is missing: {words}");
+            let other = failure.clone().in_case("no-such-case").words(language);
+            assert_ne!(message, other.message, "{failure:?} has words of its own");
+            for (name, value) in &failure.args {
+                let texts = match value {
+                    serde_json::Value::Array(fields) => fields
+                        .iter()
+                        .flat_map(|field| ["field", "expected", "actual"].map(|key| &field[key]))
+                        .map(|text| text.as_str().unwrap().to_owned())
+                        .collect(),
+                    serde_json::Value::String(text) => vec![text.clone()],
+                    number => vec![number.to_string()],
+                };
+                let plain = words.replace(',', "");
+                for text in texts {
+                    let is_said = words.contains(&text) || plain.contains(&text);
+                    assert!(is_said, "{language}: {name} of {} is not said: {words}", failure.code);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn words_of_every_failure_are_used() {
+    let failures = all_failures();
+    let used = |name: &str| {
+        failures.iter().any(|failure| {
+            let case = failure.case.as_ref().map(|case| format!("-{case}")).unwrap_or_default();
+            name == format!("{}{case}", failure.code)
+        })
+    };
+    let parts = ["tried", "unknown", "rejection", "rejection-separator", "rejection-more"];
+    for line in include_str!("../../locales/en/failure.ftl").lines() {
+        let Some((name, _)) = line.strip_prefix("failure-").and_then(|line| line.split_once(" =")) else {
+            continue;
+        };
+        assert!(used(name) || parts.contains(&name), "no failure has the words of {name}");
+    }
+}
+
+#[test]
+fn failure_of_an_unknown_code_has_words_of_no_particular_failure() {
+    let words = |language| Failure::new("of_next_year").with("x", 1).words(language);
+    assert_snapshot!(words(Language::En).message, @"The export could not be prepared.");
+    assert_snapshot!(words(Language::Ja).message, @"ファイルを作成できませんでした。");
+}
+
+/// The words are Japanese of their own, not a translation word by word: whoever changes them reads them here.
+#[test]
+fn failure_of_every_code_in_japanese() {
+    let mut seen = std::collections::BTreeSet::new();
+    let failures = all_failures().into_iter().filter(|failure| failure.code != "rejected");
+    let lines: Vec<String> = failures
+        .map(|failure| {
+            let FailureWords { message, advice } = failure.words(Language::Ja);
+            format!("{}: {message} {advice}\n", failure.code)
+        })
+        .filter(|line| seen.insert(line.clone()))
+        .collect();
+    assert_snapshot!(lines.concat());
 }
 
 #[test]
@@ -225,7 +321,7 @@ fn source_error_of_each_kind_has_its_failure() {
     Fail (operator) definition: The export's definition does not fit its query: columns.x: the query returns no such column; it returns a, b. Asking again will not help. Tell the people who run this export the job number.
     Fail too_large: The result is larger than allowed: more than 10 rows. Ask for less at once, for example a shorter period.
     Fail too_large: The result is larger than allowed: more than 10 bytes. Ask for less at once, for example a shorter period.
-    Fail sheet_full: The result has more than the 1048575 rows that a sheet takes, and only one file may be written. Ask for less at once, for the compression "zip", which takes several sheets, or for the profile "plain".
+    Fail sheet_full: The result has more than the 1,048,575 rows that a sheet takes, and only one file may be written. Ask for less at once, for the compression "zip", which takes several sheets, or for the profile "plain".
           more than 1048575 rows, which is all that a sheet takes
     Fail (operator) session: The result cannot be trusted: the database's session is not as it must be: sql_select_limit: expected "18446744073709551615", got "1000". Asking again will not help. Tell the people who run this export the job number.
     Fail (operator) unseen_warnings: A value may have been cut: the server counted 1100 warnings of the query, and kept 1024 of them. Asking again will not help. The people who run this export can change its query so that it warns less, raise max_error_count on the server, or grant SESSION_VARIABLES_ADMIN to its user.
@@ -373,22 +469,24 @@ fn tables_of_errors_have_every_variant() {
 fn database_message_is_only_in_the_detail() {
     let (_, failure) =
         of_export(&SourceError::QueryFailed { code: 1054, message: "secret".to_owned() }.into());
-    assert!(!failure.message.contains("secret") && !failure.advice.contains("secret"));
+    let FailureWords { message, advice } = failure.words(Language::En);
+    assert!(!message.contains("secret") && !advice.contains("secret"));
     assert_eq!(failure.detail.as_deref(), Some("secret"));
 }
 
 #[test]
 fn rejection_says_what_to_correct() {
     let failure = of_rejection(&Message::parse("{}").unwrap_err());
-    assert_snapshot!(format!("{}: {} {}", failure.code, failure.message, failure.advice), @"rejected: The request was refused: export: expected the name of an export, got nothing. Correct the request and send it again.");
+    let FailureWords { message, advice } = failure.words(Language::En);
+    assert_snapshot!(format!("{}: {message} {advice}", failure.code), @"rejected: The request was refused: export: expected the name of an export, got nothing. Correct the request and send it again.");
 }
 
 #[test]
 fn failure_of_the_last_attempt_says_how_many_there_were() {
     let (_, failure) = of_export(&SourceError::Disconnected(cause()).into());
-    assert_snapshot!(of_last_attempt(failure.clone(), 4).message, @"The database could not be reached. It was tried 4 times.");
-    assert_snapshot!(of_last_attempt(failure, 1).message, @"The database could not be reached. It was tried once.");
-    assert_snapshot!(of_crash().message, @"The export broke off each time it was tried.");
+    assert_snapshot!(of_last_attempt(failure.clone(), 4).words(Language::En).message, @"The database could not be reached. It was tried 4 times.");
+    assert_snapshot!(of_last_attempt(failure, 1).words(Language::En).message, @"The database could not be reached. It was tried once.");
+    assert_snapshot!(of_crash().words(Language::En).message, @"The export broke off each time it was tried.");
 }
 
 /// Checks that no error's message contains that of its cause, which the chain adds.
@@ -415,8 +513,9 @@ fn error_says_each_thing_once() {
     let ledger = ledger_errors().into_iter().map(|error| SinkError::from(error).into());
     for error in source.chain(store).chain(sunk).chain(ledger) {
         let (_, failure) = of_export(&error);
+        let message = failure.words(Language::En).message.to_lowercase();
         let detail = failure.detail.unwrap_or_default().to_lowercase();
-        assert!(detail.is_empty() || !failure.message.to_lowercase().contains(&detail), "{detail}");
+        assert!(detail.is_empty() || !message.contains(&detail), "{detail}");
         assert_says_once(&error);
         assert_says_once(&ExportFailed { error, checkpoint: None });
     }
