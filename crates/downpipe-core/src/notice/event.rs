@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::NoticeContext;
+use super::context::NoticeContext;
 use crate::job::{Job, JobState, Receipt};
 use crate::language::Language;
 use crate::message::{Message, RawParam, cut};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::NoticeContext;
+use super::context::NoticeContext;
 use super::changes::changes;
 use super::event::as_json;
 use super::human::{moment, plain, size_in};

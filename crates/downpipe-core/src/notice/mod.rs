@@ -1,12 +1,14 @@
 //! Notices: the e-mails that tell requesters and the operator how a job ended, and the port that publishes them.
 
 mod changes;
+mod context;
 mod event;
 mod human;
 mod letter;
 mod letters;
 
 pub use self::changes::changes;
+pub use self::context::NoticeContext;
 pub use self::human::size;
 pub use self::letter::{Action, Content, Fact, Letter, Section};
 pub use crate::words::grouped;
@@ -48,19 +50,6 @@ pub struct Notice {
     pub is_of_the_job: bool,
     /// The job for programs: `{"event": "job.ready", "job": {…}}`.
     pub event: Value,
-}
-
-/// What a notice says besides what the job has.
-#[derive(Debug, Clone, Copy)]
-pub struct NoticeContext<'a> {
-    /// The language of a reader whose request names none.
-    pub language: Language,
-    /// The export's title, for a job without a receipt. Without it the notice has the export's name.
-    pub title: Option<&'a str>,
-    /// The page of the job: a whole URL.
-    pub link: Option<&'a str>,
-    /// What fetches the file, where there is no page.
-    pub download_command: Option<&'a str>,
 }
 
 /// Publishes notices.
