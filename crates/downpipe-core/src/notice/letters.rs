@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::context::NoticeContext;
 use super::changes::changes;
+use super::context::NoticeContext;
 use super::event::as_json;
 use super::human::{moment, plain, size_in};
 use super::letter::{Action, Content, Fact, Letter, Section};

@@ -6,7 +6,7 @@ use downpipe_core::catalog::QuoteMode;
 use downpipe_core::error_chain::error_chain;
 use downpipe_core::export::{ExportError, ExportFailed, NotResumable};
 use downpipe_core::failure::{
-    Disposition, of_crash, of_export, of_follower, of_last_attempt, of_ledger, of_rejection, of_too_many_runs,
+    Disposition, of_crash, of_export, of_follower, of_last_attempt, of_ledger, of_rejection,
 };
 use downpipe_core::job::{ChangedSetting, Failure, FailureWords, KeyError};
 use downpipe_core::language::Language;
@@ -24,7 +24,7 @@ fn cause() -> Box<io::Error> {
     Box::new(io::Error::other("the cause"))
 }
 
-fn store_errors() -> Vec<StoreError> {
+pub(crate) fn store_errors() -> Vec<StoreError> {
     vec![
         StoreError::Unavailable { operation: "storing a part", source: cause() },
         StoreError::Refused { operation: "storing a part", source: cause() },
@@ -34,7 +34,7 @@ fn store_errors() -> Vec<StoreError> {
     ]
 }
 
-fn ledger_errors() -> Vec<LedgerError> {
+pub(crate) fn ledger_errors() -> Vec<LedgerError> {
     vec![
         LedgerError::Unavailable(cause()),
         LedgerError::Failed(cause()),
@@ -50,7 +50,7 @@ fn changed_setting() -> ChangedSetting {
     }
 }
 
-fn source_errors() -> Vec<SourceError> {
+pub(crate) fn source_errors() -> Vec<SourceError> {
     let limit = |what, most| SourceError::Sink(SinkError::Limit { what, most });
     let layout = LayoutError::UnknownColumn {
         column: "x".to_owned(),
@@ -112,7 +112,7 @@ fn source_errors() -> Vec<SourceError> {
     ]
 }
 
-fn encode_errors() -> Vec<EncodeError> {
+pub(crate) fn encode_errors() -> Vec<EncodeError> {
     vec![
         EncodeError::DoesNotFit {
             format: "xlsx",
@@ -185,95 +185,6 @@ fn failure_in_the_ledger_has_no_sentences() {
         of_export(&SourceError::HeldBack { key: "throttle.rows_per_second", seconds: 312 }.into());
     let held_back = Failure { detail: None, ..of_last_attempt(held_back, 2) };
     assert_snapshot!(serde_json::to_string(&held_back).unwrap(), @r#"{"code":"timed_out","case":"held_back","args":{"attempts":2,"key":"throttle.rows_per_second","seconds":312}}"#);
-}
-
-/// Returns every failure that there can be.
-fn all_failures() -> Vec<Failure> {
-    use NotResumable::{Format, Key, NoProgress, NoResume, Stalled};
-    let sink = |error| ExportError::from(SourceError::Sink(SinkError::Encode(error)));
-    let null = SinkError::Key { row: 18, column: "id".to_owned(), reason: KeyError::Null };
-    let errors = source_errors().into_iter().map(ExportError::from);
-    let errors = errors.chain(encode_errors().into_iter().map(sink));
-    let errors = errors.chain(store_errors().into_iter().map(ExportError::from));
-    let errors = errors.chain([SourceError::Sink(null).into()]);
-    let errors = errors.chain([NoResume, Format, Key, NoProgress, Stalled].map(ExportError::RunEnded));
-    let errors = errors.chain(ledger_errors().into_iter().map(|error| SinkError::from(error).into()));
-    let mut failures: Vec<Failure> = errors.map(|error| of_export(&error).1).collect();
-    let fields: Vec<String> = (0..25).map(|number| format!("\"f{number}\":1")).collect();
-    let rejections = Message::parse(&format!("{{{}}}", fields.join(","))).unwrap_err();
-    failures.extend([of_crash(), of_too_many_runs(96), of_rejection(&rejections)]);
-    failures.push(of_last_attempt(Failure::new("storage"), 4));
-    failures
-}
-
-#[test]
-fn failure_of_every_code_has_words_with_all_its_arguments_in_both_languages() {
-    for failure in all_failures() {
-        for language in [Language::En, Language::Ja] {
-            let FailureWords { message, advice } = failure.words(language);
-            let words = format!("{message} {advice}");
-            assert!(!message.is_empty() && !advice.is_empty(), "{failure:?}");
-            assert!(!words.contains("{$") && !words.contains("{ $"), "an argument is missing: {words}");
-            let other = failure.clone().in_case("no-such-case").words(language);
-            assert_ne!(message, other.message, "{failure:?} has words of its own");
-            for (name, value) in &failure.args {
-                let texts = match value {
-                    serde_json::Value::Array(fields) => fields
-                        .iter()
-                        .flat_map(|field| ["field", "expected", "actual"].map(|key| &field[key]))
-                        .map(|text| text.as_str().unwrap().to_owned())
-                        .collect(),
-                    serde_json::Value::String(text) => vec![text.clone()],
-                    number => vec![number.to_string()],
-                };
-                let plain = words.replace(',', "");
-                for text in texts {
-                    let is_said = words.contains(&text) || plain.contains(&text);
-                    assert!(is_said, "{language}: {name} of {} is not said: {words}", failure.code);
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn words_of_every_failure_are_used() {
-    let failures = all_failures();
-    let used = |name: &str| {
-        failures.iter().any(|failure| {
-            let case = failure.case.as_ref().map(|case| format!("-{case}")).unwrap_or_default();
-            name == format!("{}{case}", failure.code)
-        })
-    };
-    let parts = ["tried", "unknown", "rejection", "rejection-separator", "rejection-more"];
-    for line in include_str!("../../locales/en/failure.ftl").lines() {
-        let Some((name, _)) = line.strip_prefix("failure-").and_then(|line| line.split_once(" =")) else {
-            continue;
-        };
-        assert!(used(name) || parts.contains(&name), "no failure has the words of {name}");
-    }
-}
-
-#[test]
-fn failure_of_an_unknown_code_has_words_of_no_particular_failure() {
-    let words = |language| Failure::new("of_next_year").with("x", 1).words(language);
-    assert_snapshot!(words(Language::En).message, @"The export could not be prepared.");
-    assert_snapshot!(words(Language::Ja).message, @"ファイルを作成できませんでした。");
-}
-
-/// The words are Japanese of their own, not a translation word by word: whoever changes them reads them here.
-#[test]
-fn failure_of_every_code_in_japanese() {
-    let mut seen = std::collections::BTreeSet::new();
-    let failures = all_failures().into_iter().filter(|failure| failure.code != "rejected");
-    let lines: Vec<String> = failures
-        .map(|failure| {
-            let FailureWords { message, advice } = failure.words(Language::Ja);
-            format!("{}: {message} {advice}\n", failure.code)
-        })
-        .filter(|line| seen.insert(line.clone()))
-        .collect();
-    assert_snapshot!(lines.concat());
 }
 
 #[test]
