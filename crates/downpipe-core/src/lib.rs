@@ -27,6 +27,7 @@ pub mod login;
 pub mod message;
 pub mod mutex;
 pub mod notice;
+mod phrases;
 pub mod queue;
 pub mod request;
 pub mod requester;

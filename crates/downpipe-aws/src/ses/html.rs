@@ -1,14 +1,11 @@
-//! A letter as HTML: a template becomes MJML, and MJML the tables that mail programs show alike. Nothing in it is fetched from
-//! elsewhere.
-
-use std::collections::HashMap;
+//! A letter as HTML. `templates/mail.mjml` is its layout, and `templates/mail.html` what MJML makes of that: the tables that mail
+//! programs show alike. A test holds the two together, so that MJML is no part of the program. Nothing is fetched from elsewhere.
 
 use askama::Template;
 use downpipe_core::error_chain::error_chain;
 use downpipe_core::job::JobState;
 use downpipe_core::language::Language;
 use downpipe_core::notice::{Content, Letter, Notice};
-use mrml::prelude::render::RenderOptions;
 
 /// The most bytes of HTML. Gmail cuts mails of more than 102 KB.
 const MAX_HTML: usize = 60_000;
@@ -18,7 +15,7 @@ const FONTS_EN: &str = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Ari
 const FONTS_JA: &str = "'Hiragino Sans', 'Noto Sans JP', 'Yu Gothic UI', Meiryo, sans-serif";
 
 #[derive(Template)]
-#[template(path = "mail.mjml", escape = "html")]
+#[template(path = "mail.html", escape = "html")]
 struct MailTemplate<'a> {
     letter: &'a Letter,
     lang: &'static str,
@@ -53,11 +50,11 @@ pub(crate) fn html(notice: &Notice) -> Option<String> {
         icon,
         state_color,
     };
-    match render(&template) {
+    match template.render() {
         Ok(html) => Some(html).filter(|html| html.len() <= MAX_HTML),
         Err(error) => {
             // The text says the same.
-            tracing::error!(error, "a mail has no HTML");
+            tracing::error!(error = error_chain(&error), "a mail has no HTML");
             None
         }
     }
@@ -73,22 +70,33 @@ fn preview(letter: &Letter) -> &str {
     first.unwrap_or(&letter.heading)
 }
 
-fn render(template: &MailTemplate<'_>) -> Result<String, String> {
-    let mjml = template.render().map_err(|error| error_chain(&error))?;
-    let parsed = mrml::parse(mjml).map_err(|error| error_chain(&error))?;
-    // MJML's own fonts come from the web.
-    let options = RenderOptions { fonts: HashMap::new(), ..RenderOptions::default() };
-    parsed.element.render(&options).map_err(|error| error_chain(&error))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+    use std::path::Path;
+
     use downpipe_core::testing::sample_notices;
+    use mrml::prelude::render::RenderOptions;
 
     use super::*;
 
     fn notices() -> Vec<(String, Notice)> {
         sample_notices(&"alice@example.com".parse().unwrap())
+    }
+
+    #[test]
+    fn template_is_what_mjml_makes_of_the_layout() {
+        let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+        let layout = std::fs::read_to_string(templates.join("mail.mjml")).unwrap();
+        // MJML's own fonts come from the web.
+        let options = RenderOptions { fonts: HashMap::new(), ..RenderOptions::default() };
+        let html = mrml::parse(layout).unwrap().element.render(&options).unwrap() + "\n";
+        let path = templates.join("mail.html");
+        if std::env::var_os("DOWNPIPE_UPDATE_DOCUMENTS").is_some() {
+            std::fs::write(&path, &html).unwrap();
+        }
+        let is_equal = std::fs::read_to_string(&path).unwrap() == html;
+        assert!(is_equal, "mail.html is not what mail.mjml becomes: run this test with DOWNPIPE_UPDATE_DOCUMENTS=1");
     }
 
     #[test]
@@ -146,5 +154,12 @@ mod tests {
         cancelled_ja: 中止のご依頼があったため、作成を取りやめました。ファイルはありません。
         operator_ja: 依頼した人には、すでにメールでお知らせしています。
         ");
+    }
+    #[test]
+    fn tmp_write() {
+        for (name, notice) in notices() {
+            std::fs::create_dir_all("/tmp/mails").unwrap();
+            std::fs::write(format!("/tmp/mails/{name}.html"), html(&notice).unwrap()).unwrap();
+        }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::language::Language;
+use crate::phrases::phrase;
 use crate::untrusted_text::one_line;
 use crate::words::{Args, args, own, text};
 
@@ -81,8 +82,15 @@ impl Failure {
         let mut texts = self.args.clone();
         if let Some(Value::Array(rejections)) = self.args.get("rejections") {
             let fields = rejections.iter().filter_map(Value::as_object);
-            let mut shown: Vec<String> =
-                fields.map(|fields| own(language, "failure-rejection", fields)).collect();
+            let mut shown: Vec<String> = fields
+                .map(|fields| {
+                    let in_language = |(name, value): (&String, &Value)| {
+                        let text = value.as_str().unwrap_or_default();
+                        (name.clone(), phrase(language, text).into())
+                    };
+                    own(language, "failure-rejection", &fields.iter().map(in_language).collect())
+                })
+                .collect();
             if let Some(more) = self.args.get("more") {
                 shown.push(own(language, "failure-rejection-more", &args([("more", more.clone())])));
             }

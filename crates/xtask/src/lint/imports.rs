@@ -16,7 +16,7 @@ const CORE_LAYERS: [&[&str]; 9] = [
     &["catalog"],
     &["message", "store", "ledger", "cache", "notice"],
     &["job"],
-    &["words"],
+    &["words", "phrases"],
     &["error_chain", "language", "mutex", "queue", "login", "requester", "untrusted_text"],
 ];
 
