@@ -18,7 +18,7 @@ const WHOLE: [(&str, &str); 17] = [
     ("true or false", "true か false"),
     ("a date such as 2026-01-31", "2026-01-31 のような日付"),
     ("a date and time such as 2026-01-31T23:59:59", "2026-01-31T23:59:59 のような日時"),
-    ("nothing", "（指定なし）"),
+    ("nothing", "なし"),
     ("no parameters", "パラメーターなし"),
     ("an unknown parameter", "存在しないパラメーター"),
     ("an unknown field", "存在しない項目"),
@@ -36,9 +36,9 @@ const WHOLE: [(&str, &str); 17] = [
 
 /// What phrases begin with before names and values, and in Japanese.
 const BEGINNINGS: [(&str, &str); 3] = [
-    ("one of the fields ", "次の項目のいずれか："),
-    ("one of ", "次のいずれか："),
-    ("a requester who may ask for ", "次のエクスポートを依頼できる人："),
+    ("one of the fields ", "次の項目のいずれか"),
+    ("one of ", "次のいずれか"),
+    ("a requester who may ask for ", "このエクスポートを依頼できる人"),
 ];
 
 /// Returns a phrase in this language. One that quotes what was sent, or that is rare, stays in English.
@@ -51,6 +51,6 @@ pub(crate) fn phrase(language: Language, english: &str) -> Cow<'_, str> {
     }
     let begun = BEGINNINGS
         .iter()
-        .find_map(|(known, japanese)| Some(format!("{japanese}{}", english.strip_prefix(known)?)));
+        .find_map(|(known, japanese)| Some(format!("{japanese}（{}）", english.strip_prefix(known)?)));
     begun.map_or(english.into(), Cow::from)
 }

@@ -96,7 +96,10 @@ mod tests {
             std::fs::write(&path, &html).unwrap();
         }
         let is_equal = std::fs::read_to_string(&path).unwrap() == html;
-        assert!(is_equal, "mail.html is not what mail.mjml becomes: run this test with DOWNPIPE_UPDATE_DOCUMENTS=1");
+        assert!(
+            is_equal,
+            "mail.html is not what mail.mjml becomes: run this test with DOWNPIPE_UPDATE_DOCUMENTS=1"
+        );
     }
 
     #[test]
@@ -154,12 +157,5 @@ mod tests {
         cancelled_ja: 中止のご依頼があったため、作成を取りやめました。ファイルはありません。
         operator_ja: 依頼した人には、すでにメールでお知らせしています。
         ");
-    }
-    #[test]
-    fn tmp_write() {
-        for (name, notice) in notices() {
-            std::fs::create_dir_all("/tmp/mails").unwrap();
-            std::fs::write(format!("/tmp/mails/{name}.html"), html(&notice).unwrap()).unwrap();
-        }
     }
 }

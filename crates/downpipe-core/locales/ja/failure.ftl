@@ -6,10 +6,10 @@
 
 failure-tried = { $attempts }回試しましたが、成功しませんでした。
 
-failure-rejected = 指定内容に誤りがあるため、受け付けられませんでした（{ $rejections }）。
+failure-rejected = 指定内容に誤りがあるため、受け付けられませんでした。{ $rejections }。
     .advice = 指定内容を直して、もう一度お試しください。
-failure-rejection = { $field }：指定できるのは { $expected }、指定されたのは { $actual }
-failure-rejection-separator = ；
+failure-rejection = { $field } には{ $expected }を指定してください（受け取った値：{ $actual }）
+failure-rejection-separator = 。
 failure-rejection-more = ほか{ $more }件
 
 failure-too_long = { $runs }回に分けて処理しましたが、完了しませんでした。

@@ -106,6 +106,6 @@ fn failure_of_every_code_in_japanese() {
 #[test]
 fn rejection_in_japanese_says_what_is_expected_in_japanese() {
     let words = |body: &str| of_rejection(&Message::parse(body).unwrap_err()).words(Language::Ja).message;
-    assert_snapshot!(words("{}"), @"");
-    assert_snapshot!(words(r#"{"export":"a","colour":1}"#), @"");
+    assert_snapshot!(words("{}"), @"指定内容に誤りがあるため、受け付けられませんでした。export にはエクスポートの名前を指定してください（受け取った値：なし）。");
+    assert_snapshot!(words(r#"{"export":"a","colour":1}"#), @"指定内容に誤りがあるため、受け付けられませんでした。colour には次の項目のいずれか（export, params, requested_by, request_id, profile, format, compression, language）を指定してください（受け取った値：存在しない項目）。");
 }
