@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS downpipe_jobs (
     byte_count              BIGINT UNSIGNED NOT NULL DEFAULT 0,
     -- Text, because MySQL's JSON reorders fields and rewrites numbers. Grows with the parts of the upload.
     checkpoint              MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL,
+    -- A code and its arguments. Words are made when they are shown, in the reader's language.
     failure                 JSON NULL,
     receipt                 JSON NULL,
     -- Digest of requester, definition, parameters and output. Requests with the same digest are the same request.

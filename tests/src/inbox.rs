@@ -1,4 +1,4 @@
-//! Receives what a topic publishes, with subject and attributes, through a queue that is subscribed
+//! Receives what a topic publishes for programs, with subject and attributes, through a queue that is subscribed
 //! without a filter.
 
 use aws_config::SdkConfig;
@@ -14,13 +14,13 @@ pub struct Inbox {
     queue: String,
 }
 
-/// An e-mail as published by the topic.
+/// A notice as the topic gives it to a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
     /// The subject.
     pub subject: String,
-    /// The text.
-    pub body: String,
+    /// `{"event": …, "job": {…}}`
+    pub event: Value,
     /// `recipient`, `export`, `status`, `job_id`.
     pub attributes: [String; 4],
 }
@@ -67,7 +67,7 @@ fn mail(envelope: &str) -> Mail {
     let attribute = |name: &str| text(&envelope["MessageAttributes"][name]["Value"]);
     Mail {
         subject: text(&envelope["Subject"]),
-        body: text(&envelope["Message"]),
+        event: serde_json::from_str(envelope["Message"].as_str().unwrap()).unwrap(),
         attributes: ["recipient", "export", "status", "job_id"].map(attribute),
     }
 }

@@ -4,7 +4,7 @@ use downpipe_core::error_chain::error_chain;
 use downpipe_core::export;
 use downpipe_core::job::{Job, JobAttempt, JobState};
 use downpipe_core::ledger::{LedgerError, NOTIFY_LEASE, NotifyLease};
-use downpipe_core::notice::{Notice, Notifier as _, NotifyError};
+use downpipe_core::notice::{Notice, NoticeContext, Notifier as _, NotifyError};
 use downpipe_core::queue::Delivery;
 use downpipe_core::store::{NewObject, ResumableStore as _};
 
@@ -59,7 +59,7 @@ impl<P: Ports> Worker<P> {
 
     /// Notifies the requester of a job that has ended, unless they are notified already or another worker is at it.
     pub(crate) async fn notify_once(&self, job: &Job) -> Result<Notified, LedgerError> {
-        if Notice::of(job, None, None).is_none() {
+        if !Notice::is_due(job) {
             return Ok(Notified::Done);
         }
         if job.notified_at.is_some() {
@@ -76,11 +76,19 @@ impl<P: Ports> Worker<P> {
     }
 
     async fn notify_under(&self, right: NotifyLease) -> Result<Notified, LedgerError> {
-        let command = right.job().receipt.as_ref().and_then(|receipt| self.store.download_command(receipt));
-        let Some(notice) = Notice::of(right.job(), self.portal_url.as_deref(), command.as_deref()) else {
+        let job = right.job();
+        let command = job.receipt.as_ref().and_then(|receipt| self.store.download_command(receipt));
+        let link = self.job_link(job);
+        let context = NoticeContext {
+            language: self.language,
+            title: self.title_of(job),
+            link: link.as_deref(),
+            download_command: command.as_deref(),
+        };
+        let Some(notice) = Notice::of(job, &context) else {
             return Ok(Notified::Done);
         };
-        if let Err(error) = self.publish(right.job(), &notice).await {
+        if let Err(error) = self.publish(job, &notice, &context).await {
             tracing::error!(error = error_chain(&error), "the requester could not be notified");
             self.ledger.release_notification(right).await?;
             return Ok(Notified::Failed);
@@ -90,19 +98,36 @@ impl<P: Ports> Worker<P> {
         Ok(Notified::Done)
     }
 
+    /// Returns what the notices of a job link to: a page of the portal. `None` without a portal.
+    fn job_link(&self, job: &Job) -> Option<String> {
+        let portal = self.portal_url.as_deref()?.trim_end_matches('/');
+        Some(format!("{portal}/jobs/{}", job.id))
+    }
+
+    /// Returns the title of a job's export. `None` for an export that the catalog does not have.
+    fn title_of(&self, job: &Job) -> Option<&str> {
+        Some(self.catalog.get(&job.export)?.title.as_str())
+    }
+
     /// Publishes the notices of a job that has ended. The operator's goes first, where they are notified too: if only one of two
     /// notices is taken, the requester must not get theirs again.
     ///
     /// A notice that is refused for its content would be refused as often as it is sent, until its message is a dead letter. So a
     /// short one takes its place, and the operator is notified.
-    async fn publish(&self, job: &Job, notice: &Notice) -> Result<(), NotifyError> {
-        if let Some(notice) = Notice::to_operator(job, self.portal_url.as_deref()) {
+    async fn publish(
+        &self,
+        job: &Job,
+        notice: &Notice,
+        context: &NoticeContext<'_>,
+    ) -> Result<(), NotifyError> {
+        if let Some(notice) = Notice::to_operator(job, context) {
             self.publish_or_shorten(&notice, None).await?;
         }
-        self.publish_or_shorten(notice, Notice::of_refusal(job)).await
+        self.publish_or_shorten(notice, Notice::of_refusal(job, context)).await
     }
 
-    /// Publishes a notice, or a short one in its place after another that tells the operator of it.
+    /// Publishes a notice, or a short one in its place, and then another that tells the operator of it. A requester who cannot be
+    /// reached at all is tried again and again, and the operator would read the same each time: so theirs comes last.
     async fn publish_or_shorten(
         &self,
         notice: &Notice,
@@ -116,10 +141,17 @@ impl<P: Ports> Worker<P> {
             error = error_chain(refused.as_ref()),
             "a notice was refused; a short one takes its place"
         );
-        if let Some(notice) = of_refusal {
-            self.notifier.publish(&notice).await?;
+        self.notifier.publish(&notice.shortened()).await?;
+        if let Some(notice) = of_refusal
+            && let Err(error) = self.notifier.publish(&notice).await
+        {
+            // The requester has theirs, which must not be sent again.
+            tracing::error!(
+                error = error_chain(&error),
+                "the operator could not be told of a refused notice"
+            );
         }
-        self.notifier.publish(&notice.shortened()).await
+        Ok(())
     }
 
     /// Removes what a job that ended without a file left in the store, and returns whether nothing is left. An attempt may have completed

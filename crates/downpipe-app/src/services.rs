@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use downpipe_aws::{
-    AnyCache, CacheAddress, CacheLimits, CannotSign, CatalogFetchError, DatabaseLogin, DynamoJobTable,
-    IamLogin, S3Store, SdkConfig, SecretLogin, SnsTopic, SqsQueue,
+    AnyCache, AnyNotifier, CacheAddress, CacheLimits, CannotSign, CatalogFetchError, DatabaseLogin,
+    DynamoJobTable, IamLogin, S3Store, SdkConfig, SecretLogin, SesMailer, SnsTopic, SqsQueue,
 };
 use downpipe_core::cache::JobCache;
 use downpipe_core::catalog::{Catalog, CatalogError, DefinitionFile};
@@ -18,7 +18,7 @@ use downpipe_mysql::{
     Database, InvalidAuthorities, InvalidUrl, MySqlJobTable, MySqlSource, RootCertificates, account_at,
 };
 
-use crate::config::{CatalogLocation, DatabaseConfig, LedgerConfig, LoginConfig, WorkerConfig};
+use crate::config::{CatalogLocation, DatabaseConfig, LedgerConfig, LoginConfig, NoticeConfig, WorkerConfig};
 use crate::ledger_table::LedgerTable;
 use crate::ports::Ports;
 use crate::signing::{self, SigningError};
@@ -32,7 +32,7 @@ impl Ports for AwsPorts {
     type Table = LedgerTable;
     type Source = MySqlSource<DatabaseLogin>;
     type Store = S3Store;
-    type Notifier = SnsTopic;
+    type Notifier = AnyNotifier;
     type Queue = SqsQueue;
     type Cache = AnyCache;
 }
@@ -117,14 +117,25 @@ pub async fn build(config: &WorkerConfig, aws: &SdkConfig) -> Result<AwsWorker, 
         ledger: Ledger::new(ledger_table(&config.ledger, aws, || database(&config.database, aws))?),
         source: MySqlSource::new(database(&config.database, aws)?),
         store: S3Store::new(aws, &config.bucket),
-        notifier: SnsTopic::new(aws, &config.topic_arn),
+        notifier: notifier(&config.notices, aws),
         queue: SqsQueue::new(aws, &config.queue_url),
         cache: job_cache(config, aws).await?,
         lease: LEASE,
         ledger_retention: config.ledger_retention,
         prefix: config.prefix.clone(),
+        language: config.language,
         portal_url: config.portal_url.clone(),
     })
+}
+
+fn notifier(config: &NoticeConfig, aws: &SdkConfig) -> AnyNotifier {
+    match config {
+        NoticeConfig::Sns { topic_arn } => AnyNotifier::Sns(SnsTopic::new(aws, topic_arn)),
+        NoticeConfig::Ses { from, operators, topic_arn } => {
+            let topic = topic_arn.as_ref().map(|arn| SnsTopic::new(aws, arn));
+            AnyNotifier::Ses(SesMailer::new(aws, from, operators.clone(), topic))
+        }
+    }
 }
 
 /// Builds the ledger's table. Builds the database only if the ledger is in it.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use downpipe_core::cache::JobCache;
 use downpipe_core::catalog::Catalog;
+use downpipe_core::language::Language;
 use downpipe_core::ledger::Ledger;
 
 use crate::ports::Ports;
@@ -43,6 +44,8 @@ pub struct Worker<P: Ports> {
     pub ledger_retention: Duration,
     /// What the keys of files begin with.
     pub prefix: String,
+    /// The language of people whose request names none.
+    pub language: Language,
     /// What e-mails link to.
     pub portal_url: Option<String>,
 }

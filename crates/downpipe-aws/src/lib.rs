@@ -1,4 +1,4 @@
-//! The adapters to AWS: [`S3Store`], [`DynamoJobTable`], [`SqsQueue`], [`SnsTopic`], [`DatabaseLogin`], [`AnyCache`] and the catalog in
+//! The adapters to AWS: [`S3Store`], [`DynamoJobTable`], [`SqsQueue`], [`SnsTopic`], [`SesMailer`], [`DatabaseLogin`], [`AnyCache`] and the catalog in
 //! S3.
 //!
 //! Rules about jobs and files do not live here; they are in `downpipe-core`.
@@ -10,10 +10,12 @@ mod dynamodb;
 mod errors;
 mod iam;
 mod login;
+mod notifier;
 mod percent;
 mod s3;
 mod s3_address;
 mod secrets;
+mod ses;
 mod sns;
 mod sqs;
 
@@ -30,8 +32,10 @@ pub use dynamodb::{
 };
 pub use iam::{CannotSign, IamLogin, cache_token, database_token};
 pub use login::DatabaseLogin;
+pub use notifier::AnyNotifier;
 pub use s3::S3Store;
 pub use s3_address::{InvalidS3Address, S3Address};
 pub use secrets::{SecretFetchError, SecretLogin, fetch_secret};
+pub use ses::SesMailer;
 pub use sns::{SnsTopic, SubscribeError};
 pub use sqs::SqsQueue;

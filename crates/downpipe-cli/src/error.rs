@@ -7,6 +7,7 @@ use downpipe_app::config::ConfigError;
 use downpipe_core::error_chain::error_chain;
 use downpipe_core::export::ExportError;
 use downpipe_core::failure;
+use downpipe_core::language::Language;
 use downpipe_core::message::Rejections;
 use downpipe_core::untrusted_text::escaped;
 
@@ -58,8 +59,9 @@ impl From<ConfigError> for CliError {
 /// Explains a failure in one line. The person at the terminal is the operator, so the database's own words are added.
 fn explain(error: &ExportError) -> String {
     let (_, failure) = failure::of_export(error);
+    let message = failure.words(Language::En).message;
     match failure.detail {
-        Some(detail) => format!("{} ({})", failure.message, escaped(&detail)),
-        None => failure.message,
+        Some(detail) => format!("{message} ({})", escaped(&detail)),
+        None => message,
     }
 }

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::io::{ErrorKind, Write as _};
 
 use downpipe_core::cache::LiveProgress;
-use downpipe_core::job::{Job, JobId, JobState, Via};
+use downpipe_core::job::{FailureWords, Job, JobId, JobState, Via};
+use downpipe_core::language::Language;
 use downpipe_core::ledger::Download;
 use downpipe_core::notice::{grouped, size};
 use downpipe_core::requester::Requester;
 use downpipe_core::untrusted_text::{escaped, escaped_json};
 use serde::Serialize;
+use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::error::CliError;
@@ -86,13 +88,31 @@ pub(crate) fn print_progress(job: &RunningJob) -> Result<(), CliError> {
 }
 
 /// A job, and what else the ledger knows of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct ShownJob {
-    #[serde(flatten)]
     pub(crate) job: Job,
     /// How many jobs are ahead of it, while it is queued.
     pub(crate) ahead: Option<u64>,
     pub(crate) downloads: Vec<Download>,
+}
+
+/// Returns a job for programs: as the ledger has it, and its failure with words in English.
+pub(crate) fn job_json(job: &Job) -> Result<Value, CliError> {
+    let mut json = serde_json::to_value(job).map_err(CliError::failed)?;
+    if let Some(failure) = &job.failure {
+        let FailureWords { message, advice } = failure.words(Language::En);
+        json["failure"]["message"] = message.into();
+        json["failure"]["advice"] = advice.into();
+    }
+    Ok(json)
+}
+
+/// Prints everything about a job as JSON.
+pub(crate) fn print_job_json(shown: &ShownJob) -> Result<(), CliError> {
+    let mut json = job_json(&shown.job)?;
+    json["ahead"] = shown.ahead.into();
+    json["downloads"] = serde_json::to_value(&shown.downloads).map_err(CliError::failed)?;
+    print_json(&json)
 }
 
 /// Prints everything about a job.
@@ -127,8 +147,9 @@ pub(crate) fn print_job(shown: &ShownJob) -> Result<(), CliError> {
     }
     if let Some(failure) = &job.failure {
         lines.push(("failure", failure.code.clone()));
-        lines.push(("", failure.message.clone()));
-        lines.push(("", failure.advice.clone()));
+        let FailureWords { message, advice } = failure.words(Language::En);
+        lines.push(("", message));
+        lines.push(("", advice));
         lines.extend(failure.detail.iter().map(|detail| ("detail", detail.clone())));
     }
     for Download { file, requester, via, at, .. } in downloads {

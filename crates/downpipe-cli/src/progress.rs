@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use downpipe_core::export::Progress;
 use downpipe_core::job::Receipt;
+use downpipe_core::language::Language;
 use downpipe_core::ledger::LedgerError;
 use downpipe_core::notice::{changes, grouped, size};
 use downpipe_core::untrusted_text::escaped;
@@ -41,7 +42,7 @@ impl ProgressLine {
             }
         }
         for (column, counts) in &receipt.changes {
-            for change in changes(counts) {
+            for change in changes(counts, Language::En) {
                 eprintln!("changed in {}: {}", escaped(column), escaped(&change));
             }
         }

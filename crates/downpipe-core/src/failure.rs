@@ -1,15 +1,17 @@
-//! Sorts every error: whether the attempt is repeated, and what the requester and the operator read.
+//! Sorts every error: whether the attempt is repeated, and of which failure the requester and the operator read.
 
 use std::error::Error;
 use std::io::ErrorKind;
 
 use downpipe_format::EncodeError;
+use serde_json::{Value, json};
 
 use crate::error_chain::{join, words_of};
 use crate::export::{ExportError, NotResumable};
-use crate::job::Failure;
+use crate::job::{ChangedSetting, Failure, KeyError};
+use crate::language::Language;
 use crate::ledger::LedgerError;
-use crate::message::{Rejections, cut};
+use crate::message::{Rejection, Rejections, cut};
 use crate::source::{SinkError, SourceError};
 use crate::store::StoreError;
 
@@ -31,24 +33,16 @@ const MAX_DETAIL: usize = 4000;
 /// The code of a request that was refused.
 const REJECTED: &str = "rejected";
 
-const ASK_AGAIN: &str =
-    "Please ask for it again. If that fails too, tell the people who run this export the job number.";
-
-const ASK_OPERATOR: &str = "Asking again will not help. Tell the people who run this export the job number.";
-
-const SEE_WARNINGS: &str = "Asking again will not help. The people who run this export can change its query so that it warns less, \
-                            raise max_error_count on the server, or grant SESSION_VARIABLES_ADMIN to its user.";
-
-const ASK_FOR_LESS: &str = "Ask for less at once, for example a shorter period.";
-
 /// Returns the failure of a request that was refused.
 #[must_use]
 pub fn of_rejection(rejections: &Rejections) -> Failure {
-    failure(
-        REJECTED,
-        format!("The request was refused: {rejections}."),
-        "Correct the request and send it again.",
-    )
+    let as_json = |Rejection { field, expected, actual }: &Rejection| json!({ "field": field, "expected": expected, "actual": actual });
+    let shown: Vec<Value> = rejections.shown().map(as_json).collect();
+    let failure = Failure::new(REJECTED).with("rejections", shown);
+    match rejections.not_shown() {
+        0 => failure,
+        more => failure.with("more", more),
+    }
 }
 
 /// Returns the failure of a job that waited for another one, which failed so. `None` if that says nothing of this job: what is refused
@@ -61,21 +55,19 @@ pub fn of_follower(leader: Failure) -> Option<Failure> {
 /// Returns the failure of a job whose last attempt failed for a passing cause.
 #[must_use]
 pub fn of_last_attempt(last: Failure, attempts: u32) -> Failure {
-    let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
-    let message = format!("{} It was tried {times}.", last.message);
-    Failure { message, ..last }
+    last.with("attempts", attempts)
 }
 
 /// Returns the failure of a job that was resumed as often as one may be.
 #[must_use]
 pub fn of_too_many_runs(runs: u32) -> Failure {
-    failure("too_long", format!("The export was not ready after {runs} runs."), ASK_FOR_LESS)
+    Failure::new("too_long").with("runs", runs)
 }
 
 /// Returns the failure of a job each of whose workers died before it could say why.
 #[must_use]
 pub fn of_crash() -> Failure {
-    for_operator("crashed", "The export broke off each time it was tried.", ASK_OPERATOR)
+    for_operator("crashed")
 }
 
 /// Sorts the error of an export.
@@ -86,14 +78,14 @@ pub fn of_export(error: &ExportError) -> (Disposition, Failure) {
         ExportError::Store(error) => classify_store(error),
         ExportError::RunEnded(reason) => of_run_end(*reason),
     };
-    let detail = failure.detail.clone().or_else(|| detail_beside(&failure.message, error));
+    let detail = failure.detail.clone().or_else(|| detail_beside(&failure, error));
     (next, Failure { detail: detail.map(|detail| cut(&detail, MAX_DETAIL)), ..failure })
 }
 
 /// Sorts an error of the ledger.
 #[must_use]
 pub fn of_ledger(error: &LedgerError) -> (Disposition, Failure) {
-    let failure = failure("ledger", "The export could not be recorded.", ASK_AGAIN);
+    let failure = Failure::new("ledger");
     match error {
         LedgerError::LeaseLost { .. } => (Disposition::LeaseLost, failure),
         LedgerError::Unavailable(_) | LedgerError::Failed(_) => (Disposition::Retry, failure),
@@ -102,23 +94,13 @@ pub fn of_ledger(error: &LedgerError) -> (Disposition, Failure) {
 
 fn classify_source(error: &SourceError) -> (Disposition, Failure) {
     match error {
-        SourceError::Disconnected(_) => (
-            Disposition::Retry,
-            failure("database_unavailable", "The database could not be reached.", ASK_AGAIN),
-        ),
+        SourceError::Disconnected(_) => (Disposition::Retry, Failure::new("database_unavailable")),
         // A wrong certificate authority stays wrong: three more attempts would only delay the notice.
-        SourceError::Untrusted(_) => {
-            let words = "The database did not prove that it is the right one.";
-            (Disposition::Fail, for_operator("database_untrusted", words, ASK_OPERATOR))
-        }
+        SourceError::Untrusted(_) => (Disposition::Fail, for_operator("database_untrusted")),
         // A rotated password arrives within minutes. A wrong one still fails at the last attempt.
-        SourceError::LoginRefused(_) => (
-            Disposition::Retry,
-            for_operator("login_refused", "The database refused the login.", ASK_OPERATOR),
-        ),
+        SourceError::LoginRefused(_) => (Disposition::Retry, for_operator("login_refused")),
         SourceError::QueryFailed { code, message } | SourceError::ValueRefused { code, message, .. } => {
-            let words = format!("The database could not answer the query (error {code}).");
-            let failure = for_operator("query_failed", words, ASK_OPERATOR);
+            let failure = for_operator("query_failed").with("error", *code);
             (Disposition::Fail, Failure { detail: Some(message.clone()), ..failure })
         }
         // The requester can correct it, so the operator is not notified.
@@ -127,118 +109,67 @@ fn classify_source(error: &SourceError) -> (Disposition, Failure) {
             (Disposition::Fail, Failure { detail: Some(detail.clone()), ..failure })
         }
         SourceError::Busy { code } => {
-            let words = format!("The database cannot take the export at the moment (error {code}).");
-            (Disposition::Retry, failure("database_busy", words, ASK_AGAIN))
+            (Disposition::Retry, Failure::new("database_busy").with("error", *code))
         }
-        SourceError::Locked { .. } => {
-            let words = "A table that the export reads is locked by another session, which did not give it back in time.";
-            (Disposition::Retry, failure("locked", words, ASK_AGAIN))
-        }
-        SourceError::NoColumns => {
-            let words = "The export's definition does not fit its purpose: its statement returns no columns, so there is nothing to write.";
-            (Disposition::Fail, for_operator("definition", words, ASK_OPERATOR))
-        }
-        SourceError::UnknownType(_) => {
-            let words = "The query returns a column of a type that cannot be read, such as VECTOR.";
-            let cure = "Asking again will not help. Its definition must convert the column: VECTOR_TO_STRING(column) for people, \
-                        CAST(column AS BINARY) for the bytes.";
-            (Disposition::Fail, for_operator("unknown_type", words, cure))
-        }
-        SourceError::TimedOut => {
-            (Disposition::Fail, failure("timed_out", "The query took longer than it may.", ASK_FOR_LESS))
-        }
+        SourceError::Locked { .. } => (Disposition::Retry, Failure::new("locked")),
+        SourceError::NoColumns => (Disposition::Fail, for_operator("definition").in_case("no_columns")),
+        SourceError::UnknownType(_) => (Disposition::Fail, for_operator("unknown_type")),
+        SourceError::TimedOut => (Disposition::Fail, Failure::new("timed_out")),
         SourceError::HeldBack { key, seconds } => {
-            let words = format!(
-                "The query took longer than it may. For {seconds} s of that time, {key} held it back."
-            );
-            let advice = format!("{ASK_FOR_LESS} Or ask the people who run this export to change {key}.");
-            (Disposition::Fail, failure("timed_out", words, &advice))
+            let failure = Failure::new("timed_out").in_case("held_back");
+            (Disposition::Fail, failure.with("key", *key).with("seconds", *seconds))
         }
         SourceError::LoadUnknown { .. } | SourceError::SqlMode { .. } | SourceError::TimeZone { .. } => {
-            let words = format!("The export's definition does not fit its database: {error}.");
-            (Disposition::Fail, for_operator("definition", words, ASK_OPERATOR))
+            (Disposition::Fail, of_definition("database", error))
         }
-        SourceError::Stopped => (
-            Disposition::Fail,
-            failure("stopped", "The export was stopped.", "Ask for it again when you need it."),
-        ),
-        SourceError::Killed => {
-            (Disposition::Fail, failure("killed", "The query was stopped in the database.", ASK_AGAIN))
-        }
-        SourceError::Short(_) => (
-            Disposition::Retry,
-            failure("short_result", "The database's answer ended before its end.", ASK_AGAIN),
-        ),
+        SourceError::Stopped => (Disposition::Fail, Failure::new("stopped")),
+        SourceError::Killed => (Disposition::Fail, Failure::new("killed")),
+        SourceError::Short(_) => (Disposition::Retry, Failure::new("short_result")),
         // A server keeps its settings, so another attempt would fail as well.
-        SourceError::Session(_) => {
-            let words = format!("The result cannot be trusted: {error}.");
-            (Disposition::Fail, for_operator("session", words, ASK_OPERATOR))
-        }
-        SourceError::UnseenWarnings { .. } => {
-            let words = format!("A value may have been cut: {error}.");
-            (Disposition::Fail, for_operator("unseen_warnings", words, SEE_WARNINGS))
+        SourceError::Session(setting) => (Disposition::Fail, with_setting(for_operator("session"), setting)),
+        SourceError::UnseenWarnings { counted, listed } => {
+            let failure = for_operator("unseen_warnings");
+            (Disposition::Fail, failure.with("counted", *counted).with("listed", *listed))
         }
         SourceError::Sink(error) => of_sink(error),
     }
 }
 
-/// Sorts the end of a run that cannot be resumed. The message says what would make it resumable.
+/// Sorts the end of a run that cannot be resumed. The words say what would make it resumable.
 fn of_run_end(reason: NotResumable) -> (Disposition, Failure) {
-    let (why, cure) = match reason {
-        NotResumable::NoResume => (
-            "it cannot be continued in another run",
-            "Ask for less at once, for example a shorter period. Or the people who run this export can make it resumable: a [resume] in its definition.",
-        ),
-        NotResumable::Format => (
-            "a file of this format cannot be continued in another run",
-            "Ask for csv, tsv or jsonl, and no zip, which can be continued; or for less at once.",
-        ),
-        NotResumable::Key => (
-            "its resume column has values after which it cannot be resumed",
-            "Ask for less at once. The people who run this export can choose another resume column: whole numbers, decimals, dates, bytes, or texts of plain letters, digits and hyphens.",
-        ),
-        NotResumable::NoProgress | NotResumable::Stalled => (
-            "it had not written enough to be continued",
-            "Ask for less at once. The people who run this export can make its query send rows sooner: an index on the resume column, or a higher cap in its [throttle].",
-        ),
+    let case = match reason {
+        NotResumable::NoResume => "no_resume",
+        NotResumable::Format => "format",
+        NotResumable::Key => "resume_key",
+        NotResumable::NoProgress | NotResumable::Stalled => "too_slow",
     };
     // One run without progress may be a busy server's fault. Several in a row end the job.
     let next = if reason == NotResumable::Stalled { Disposition::Retry } else { Disposition::Fail };
-    (next, failure("timed_out", format!("The export took longer than one run may, and {why}."), cure))
+    (next, Failure::new("timed_out").in_case(case))
 }
 
 fn of_sink(error: &SinkError) -> (Disposition, Failure) {
     match error {
         SinkError::NoResumeColumn { .. } | SinkError::NotOneInstant { .. } => {
-            let words = format!("The export's definition does not fit its query: {error}.");
-            (Disposition::Fail, for_operator("definition", words, ASK_OPERATOR))
+            (Disposition::Fail, of_definition("query", error))
         }
-        SinkError::Key { .. } => {
-            let words =
-                format!("The rows do not come in the order by which the export could be continued: {error}.");
-            let cure = "Asking again will not help. The query must order by the resume column, ascending, and no value of it may come twice.";
-            (Disposition::Fail, for_operator("resume_key", words, cure))
+        SinkError::Key { row, column, reason } => {
+            let case = match reason {
+                KeyError::Null => "null",
+                KeyError::NotAscending => "not_ascending",
+            };
+            let failure = for_operator("resume_key").in_case(case);
+            (Disposition::Fail, failure.with("row", *row).with("column", column.as_str()))
         }
-        SinkError::ColumnsChanged { .. } => {
-            let words = "The columns were changed in the database while the export was on its way.";
-            (Disposition::Fail, failure("columns_changed", words, "Please ask for it again."))
-        }
-        SinkError::SessionChanged(_) => {
-            let words = format!("The export was not finished: {error}.");
-            (Disposition::Fail, failure("session_changed", words, "Please ask for it again."))
+        SinkError::ColumnsChanged { .. } => (Disposition::Fail, Failure::new("columns_changed")),
+        SinkError::SessionChanged(setting) => {
+            (Disposition::Fail, with_setting(Failure::new("session_changed"), setting))
         }
         SinkError::Encode(error) => of_encode(error),
         SinkError::Limit { what, most } => {
-            let words = format!("The result is larger than allowed: more than {most} {what}.");
-            (Disposition::Fail, failure("too_large", words, ASK_FOR_LESS))
+            (Disposition::Fail, Failure::new("too_large").in_case(what).with("most", *most))
         }
-        SinkError::SheetFull { most } => {
-            let words = format!(
-                "The result has more than the {most} rows that a sheet takes, and only one file may be written."
-            );
-            let advice = "Ask for less at once, for the compression \"zip\", which takes several sheets, or for the profile \"plain\".";
-            (Disposition::Fail, failure("sheet_full", words, advice))
-        }
+        SinkError::SheetFull { most } => (Disposition::Fail, Failure::new("sheet_full").with("most", *most)),
         SinkError::Store(error) => classify_store(error),
         SinkError::Ledger(error) => of_ledger(error),
     }
@@ -246,72 +177,53 @@ fn of_sink(error: &SinkError) -> (Disposition, Failure) {
 
 fn of_encode(error: &EncodeError) -> (Disposition, Failure) {
     match error {
-        EncodeError::Layout(error) => {
-            let words = format!("The export's definition does not fit its query: {error}.");
-            (Disposition::Fail, for_operator("definition", words, ASK_OPERATOR))
+        EncodeError::Layout(error) => (Disposition::Fail, of_definition("query", error)),
+        EncodeError::Decimal { .. } => (Disposition::Fail, of_definition("data", error)),
+        EncodeError::DoesNotFit { format, place, expected, actual } => {
+            let failure = Failure::new("does_not_fit").with("place", place.as_str()).with("format", *format);
+            let failure = failure.with("expected", expected.as_str()).with("actual", actual.as_str());
+            (Disposition::Fail, failure)
         }
-        EncodeError::Decimal { .. } => {
-            let words = format!("The export's definition does not fit its data: {error}.");
-            (Disposition::Fail, for_operator("definition", words, ASK_OPERATOR))
-        }
-        EncodeError::DoesNotFit { .. } => {
-            let words = format!("The result cannot be written in this format: {error}.");
-            (
-                Disposition::Fail,
-                failure(
-                    "does_not_fit",
-                    words,
-                    "Ask for another format, such as csv, which takes every value.",
-                ),
-            )
-        }
-        EncodeError::Compress(_) => (
-            Disposition::Retry,
-            for_operator("compression", "The file could not be compressed.", ASK_OPERATOR),
-        ),
+        EncodeError::Compress(_) => (Disposition::Retry, for_operator("compression")),
         // The disk is no larger at the next attempt.
         EncodeError::Disk(error) if error.kind() == ErrorKind::StorageFull => {
-            let words = "The file is too large for the worker's disk, on which a workbook is put together.";
-            let advice = "Ask for less at once, or for another format, such as csv.";
-            (Disposition::Fail, failure("disk_full", words, advice))
+            (Disposition::Fail, Failure::new("disk_full"))
         }
-        EncodeError::Disk(_) => {
-            let words = "The file could not be put together on the worker's disk.";
-            (Disposition::Retry, for_operator("disk", words, ASK_OPERATOR))
-        }
+        EncodeError::Disk(_) => (Disposition::Retry, for_operator("disk")),
     }
 }
 
 fn classify_store(error: &StoreError) -> (Disposition, Failure) {
-    let words = "The file could not be stored.";
+    let refused = || for_operator("storage").in_case("refused");
     match error {
         StoreError::Unavailable { .. }
         | StoreError::SizeMismatch { .. }
-        | StoreError::ChecksumMismatch { .. } => (Disposition::Retry, failure("storage", words, ASK_AGAIN)),
+        | StoreError::ChecksumMismatch { .. } => (Disposition::Retry, Failure::new("storage")),
         // An earlier attempt may have completed its object after all. The next attempt removes it.
-        StoreError::Exists { .. } => (Disposition::Retry, for_operator("storage", words, ASK_OPERATOR)),
-        StoreError::Refused { .. } => (Disposition::Fail, for_operator("storage", words, ASK_OPERATOR)),
+        StoreError::Exists { .. } => (Disposition::Retry, refused()),
+        StoreError::Refused { .. } => (Disposition::Fail, refused()),
     }
 }
 
+/// Returns the failure of a definition that does not fit. Why is for the operator, in the words of the definition's own keys.
+fn of_definition(case: &str, error: &dyn Error) -> Failure {
+    for_operator("definition").in_case(case).with("reason", error.to_string())
+}
+
+fn with_setting(failure: Failure, setting: &ChangedSetting) -> Failure {
+    let ChangedSetting { variable, expected, actual } = setting;
+    let failure = failure.with("variable", variable.as_str());
+    failure.with("expected", expected.as_str()).with("actual", actual.as_str())
+}
+
 /// Returns what an error and its causes say besides the message that is shown with them.
-fn detail_beside(message: &str, error: &dyn Error) -> Option<String> {
-    let message = message.to_lowercase();
+fn detail_beside(failure: &Failure, error: &dyn Error) -> Option<String> {
+    let message = failure.words(Language::En).message.to_lowercase();
     let detail = join(words_of(error).filter(|words| !message.contains(&words.to_lowercase())));
     (!detail.is_empty()).then_some(detail)
 }
 
-fn failure(code: &str, message: impl Into<String>, advice: &str) -> Failure {
-    Failure {
-        code: code.to_owned(),
-        message: message.into(),
-        advice: advice.to_owned(),
-        for_operator: false,
-        detail: None,
-    }
-}
-
 /// Returns a failure whose cause only the operator can fix.
-fn for_operator(code: &str, message: impl Into<String>, advice: &str) -> Failure {
-    Failure { for_operator: true, ..failure(code, message, advice) }
+fn for_operator(code: &str) -> Failure {
+    Failure { for_operator: true, ..Failure::new(code) }
 }

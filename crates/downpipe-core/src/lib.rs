@@ -27,12 +27,14 @@ pub mod login;
 pub mod message;
 pub mod mutex;
 pub mod notice;
+mod phrases;
 pub mod queue;
 pub mod request;
 pub mod requester;
 pub mod source;
 pub mod store;
 pub mod untrusted_text;
+mod words;
 
 #[cfg(feature = "testing")]
 pub mod testing;

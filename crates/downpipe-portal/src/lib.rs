@@ -11,6 +11,7 @@ mod caller;
 pub mod config;
 mod guard;
 mod history;
+mod language;
 mod limits;
 mod portal;
 mod problem;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use downpipe_aws::{SecretLogin, SnsTopic, SqsQueue, fetch_catalog};
 use downpipe_core::catalog::Catalog;
-use downpipe_core::job::JobState;
 use downpipe_core::login::{Credential, Freshness, LoginError, LoginSource as _};
 use downpipe_core::notice::{Notice, Notifier as _, NotifyError};
 use downpipe_core::queue::Queue as _;
 use downpipe_core::requester::Requester;
+use downpipe_core::testing::sample_notices;
 use downpipe_tests::{aws, eventually, unique};
 
 #[tokio::test]
@@ -83,13 +83,9 @@ async fn subscriber_receives_only_their_own_email() {
     let requester = |address: &str| address.parse::<Requester>().unwrap();
     topic.subscribe(&requester(&alice), &requester(&alice.to_uppercase())).await.unwrap();
     topic.subscribe(&requester(&bob), &requester(&bob)).await.unwrap();
-    let notice = |recipient: &str, body: &str| Notice {
-        recipient: requester(recipient),
-        export: "orders".to_owned(),
-        status: JobState::Ready,
-        job_id: "0123456789abcdef01234567".to_owned(),
-        subject: "Export orders is ready".to_owned(),
-        body: body.to_owned(),
+    let notice = |recipient: &str, body: &str| {
+        let (_, notice) = sample_notices(&requester(recipient)).into_iter().next().unwrap();
+        Notice { body: body.to_owned(), ..notice }
     };
     topic.publish(&notice(&alice, "Alice's \"注文\" are ready.\n")).await.unwrap();
     topic.publish(&notice(&bob, "Bob's are ready.\n")).await.unwrap();
@@ -158,13 +154,9 @@ async fn notice_refused_by_sns_differs_from_a_missing_topic() {
     let config = aws::localstack().await;
     let arn = aws::topic(&config).await;
     let topic = SnsTopic::new(&config, &arn);
-    let notice = |body: String| Notice {
-        recipient: Requester::operator(),
-        export: "orders".to_owned(),
-        status: JobState::Ready,
-        job_id: "0123456789abcdef01234567".to_owned(),
-        subject: "Export orders is ready".to_owned(),
-        body,
+    let notice = |body: String| {
+        let (_, notice) = sample_notices(&Requester::operator()).into_iter().next().unwrap();
+        Notice { body, ..notice }
     };
     let long = notice("x".repeat(256 * 1024 + 1));
     let error = topic.publish(&long).await.unwrap_err();

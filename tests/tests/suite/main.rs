@@ -17,6 +17,7 @@ mod faults;
 mod fidelity;
 mod function_actions;
 mod infra;
+mod mail;
 mod mariadb;
 mod mysql_columns;
 mod mysql_errors;

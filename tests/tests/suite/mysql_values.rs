@@ -3,6 +3,7 @@
 
 use downpipe_core::failure::of_export;
 use downpipe_core::job::Failure;
+use downpipe_core::language::Language;
 use downpipe_tests::database::{Server, TestDatabase};
 use downpipe_tests::export::try_export_with;
 
@@ -64,8 +65,8 @@ async fn value_unusable_in_mysql_is_refused_with_its_parameters_name() {
     ] {
         let failure = failure(&database, sql, param).await;
         let message = format!("The request was refused: params.{}: expected {expected}", param.0);
-        assert!(failure.message.starts_with(&message), "{sql}: {failure:?}");
-        assert!(failure.message.contains(param.1), "{sql}: {failure:?}");
+        assert!(failure.words(Language::En).message.starts_with(&message), "{sql}: {failure:?}");
+        assert!(failure.words(Language::En).message.contains(param.1), "{sql}: {failure:?}");
         assert_eq!((failure.code.as_str(), failure.for_operator), ("rejected", false), "{sql}");
         assert!(failure.detail.is_some_and(|detail| !detail.is_empty()), "{sql}");
     }
@@ -82,7 +83,10 @@ async fn value_unusable_in_mariadb_is_refused_with_its_parameters_name() {
     ] {
         let failure = failure(&database, sql, param).await;
         let message = format!("The request was refused: params.{}: expected ", param.0);
-        assert!(failure.message.starts_with(&message) && !failure.for_operator, "{sql}: {failure:?}");
+        assert!(
+            failure.words(Language::En).message.starts_with(&message) && !failure.for_operator,
+            "{sql}: {failure:?}"
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 
 use downpipe_core::job::{Job, JobState};
+use downpipe_core::language::Language;
 use downpipe_tests::test_stack::TestStack;
 use downpipe_tests::unique;
 use downpipe_tests::worker_cache::WorkerCache;
@@ -223,7 +224,10 @@ async fn click_after_access_was_revoked_is_refused_though_the_cache_has_the_file
     let refused = jobs.iter().find(|job| job.request_id == "3").unwrap();
     let failure = refused.failure.as_ref().unwrap();
     assert_eq!((refused.state, failure.code.as_str()), (JobState::Failed, "rejected"));
-    assert!(failure.message.contains("requested_by: expected a requester who may ask for"), "{failure:?}");
+    assert!(
+        failure.words(Language::En).message.contains("requested_by: expected a requester who may ask for"),
+        "{failure:?}"
+    );
     assert!(refused.receipt.is_none(), "{refused:?}");
     assert_eq!(crowd.told().await, ["alice@example.com crowded failed".to_owned()].into());
     assert_eq!(crowd.rows_read("crowded").await, by_one_query);

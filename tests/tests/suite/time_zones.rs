@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use downpipe_core::export::ExportError;
 use downpipe_core::failure::of_export;
+use downpipe_core::language::Language;
 use downpipe_core::message::{ExportMessage, RawParam};
 use downpipe_core::source::SourceError;
 use downpipe_tests::database::{SERVERS, Server, TestDatabase};
@@ -50,7 +51,7 @@ fn refused(result: Result<ExportOutcome, ExportError>) -> String {
     assert!(matches!(error, ExportError::Source(SourceError::TimeZone { .. })), "{error:?}");
     let (_, failure) = of_export(&error);
     assert_eq!((failure.code.as_str(), failure.for_operator), ("definition", true));
-    failure.message
+    failure.words(Language::En).message
 }
 
 #[tokio::test]
@@ -178,7 +179,10 @@ async fn timestamp_at_a_clock_change_is_local_time_and_refused_in_utc() {
         ] {
             let (_, failure) = of_export(&refused.unwrap_err());
             assert!(
-                failure.message.contains("columns.ts: a TIMESTAMP arrives as local time of Europe/Berlin")
+                failure
+                    .words(Language::En)
+                    .message
+                    .contains("columns.ts: a TIMESTAMP arrives as local time of Europe/Berlin")
             );
         }
         let cured = definition(

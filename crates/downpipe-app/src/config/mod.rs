@@ -15,12 +15,15 @@
 //! | `DOWNPIPE_PREFIX` | what their keys begin with (default: nothing) |
 //! | `DOWNPIPE_QUEUE_URL` | the queue the messages come from |
 //! | `DOWNPIPE_DEAD_LETTER_QUEUE_URL` | for `downpipe redrive`: where its dead letters are (default: where the queue itself says) |
-//! | `DOWNPIPE_TOPIC_ARN` | the topic of the e-mails |
+//! | `DOWNPIPE_NOTICE` | `sns` (default): people subscribe to the topic; or `ses`: they get mail |
+//! | `DOWNPIPE_TOPIC_ARN` | the topic of the notices. With `ses` it may be missing; where it is set, programs get the jobs there |
+//! | `DOWNPIPE_MAIL_FROM` | with `ses`: the sender, an address or `Name <address>`, which SES has verified |
+//! | `DOWNPIPE_LANGUAGE` | `en` (default) or `ja`: the language of people whose request names none, and of the operator |
 //! | `DOWNPIPE_PORTAL_URL` | what e-mails link to; without it they say how to fetch the file from S3 |
 //! | `DOWNPIPE_SIGNING_SECRET` | a secret in Secrets Manager, by name or ARN, or `file:PATH`: the key of masks, see [`signing`](crate::signing). Needed where a definition masks by hash |
 //! | `DOWNPIPE_PORTAL_SECRET` | for the portal: a secret in Secrets Manager, by name or ARN, or `file:PATH`: the apps that may send people, with their keys |
 //! | `DOWNPIPE_LOGIN` | for the portal: how people log in. `none`: apps send them |
-//! | `DOWNPIPE_OPERATORS` | for the portal: addresses, separated by commas, who see and cancel every job |
+//! | `DOWNPIPE_OPERATORS` | addresses, separated by commas, who see and cancel every job in the portal, and with `ses` get what is for the operator |
 //! | `DOWNPIPE_JOBS_PER_PERSON` | for the portal: how many jobs a person may have under way (default 5) |
 //! | `DOWNPIPE_DOWNLOAD_SECONDS` | for the portal: how long a signed download is valid: 60 to 3600 (default 300) |
 //! | `RUST_LOG` | how much is logged; read by [`logging`](crate::logging) |
@@ -33,16 +36,20 @@
 //! URL for `iam` is `mysql://USER@HOST:PORT/DATABASE` and nothing more.
 
 mod environment;
+mod notices;
 mod places;
 mod portal;
 
 pub use self::environment::{ConfigError, Environment, LEDGER_RETENTION};
+pub use self::notices::NoticeConfig;
 pub use self::places::{
     CacheConfig, CatalogLocation, DatabaseConfig, LedgerConfig, LoginConfig, SecretLocation,
 };
 pub use self::portal::Login;
 
 use std::time::Duration;
+
+use downpipe_core::language::Language;
 
 /// Everything the worker needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +68,10 @@ pub struct WorkerConfig {
     pub prefix: String,
     /// The queue the messages come from.
     pub queue_url: String,
-    /// The topic of the e-mails.
-    pub topic_arn: String,
+    /// How people are notified.
+    pub notices: NoticeConfig,
+    /// The language of people whose request names none.
+    pub language: Language,
     /// What e-mails link to.
     pub portal_url: Option<String>,
     /// How long the ledger remembers a job whose file is gone, or that ended without one.
@@ -94,7 +103,8 @@ impl WorkerConfig {
             bucket: env.bucket(),
             prefix: env.prefix(),
             queue_url: env.queue_url(),
-            topic_arn: env.topic_arn(),
+            notices: env.notices(),
+            language: env.language(),
             portal_url: env.portal_url(),
             ledger_retention: env.ledger_retention(),
             signing_secret: env.signing_secret(),
@@ -162,6 +172,8 @@ mod tests {
         assert_eq!(config.ledger, LedgerConfig::MySql);
         assert_eq!(config.ledger_retention, LEDGER_RETENTION);
         assert_eq!(config.signing_secret, None);
+        let topic_arn = "arn:aws:sns:eu-central-1:1:t".to_owned();
+        assert_eq!((config.notices, config.language), (NoticeConfig::Sns { topic_arn }, Language::En));
     }
 
     #[test]

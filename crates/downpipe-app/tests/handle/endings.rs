@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use downpipe_app::worker::Outcome;
 use downpipe_core::job::JobState;
+use downpipe_core::language::Language;
 use downpipe_core::ledger::CancelOutcome;
 use downpipe_core::store::is_receipt;
 use downpipe_core::testing::{MemoryStore, RecordingNotifier, StoreFault};
@@ -77,7 +78,7 @@ async fn message_that_is_wrong_is_recorded_and_notified_and_not_retried() {
         assert_eq!((worker.told().len(), worker.worker.source.answered()), (1, 0), "{body}");
         assert_eq!(worker.worker.store.keys(), [""; 0], "{body}");
         let failure = job.failure.unwrap();
-        seen.push(format!("{}, {}: {}", job.requested_by, failure.code, failure.message));
+        seen.push(format!("{}, {}: {}", job.requested_by, failure.code, failure.words(Language::En).message));
     }
     insta::assert_snapshot!(seen.join("\n"), @r#"
     operator, rejected: The request was refused: message: expected a JSON object, got "test", which is not JSON (expected ident at line 1 column 2).

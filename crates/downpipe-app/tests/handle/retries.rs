@@ -29,7 +29,10 @@ async fn job_with_a_passing_fault_fails_after_four_attempts() {
     let job = worker.job().await;
     let failure = job.failure.unwrap();
     assert_eq!((job.state, job.attempt), (JobState::Failed, MAX_ATTEMPTS));
-    assert_eq!(failure.message, "The database could not be reached. It was tried 4 times.");
+    assert_eq!(
+        failure.words(downpipe_core::language::Language::En).message,
+        "The database could not be reached. It was tried 4 times."
+    );
     assert_eq!(worker.told(), alice_knows(JobState::Failed));
     assert_eq!((worker.worker.source.answered(), worker.worker.store.keys()), (4, Vec::new()));
 }

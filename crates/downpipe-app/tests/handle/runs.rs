@@ -109,7 +109,7 @@ async fn export_longer_than_a_run_resumes_in_the_next() {
     assert!(worker.worker.store.get(key).unwrap() == file_of(100).as_bytes());
     assert!(receipt.continued);
     let notice = worker.worker.notifier.published().remove(0);
-    assert!(notice.body.contains("read in several runs until"), "{}", notice.body);
+    assert!(notice.body.contains(", in several runs"), "{}", notice.body);
     assert_eq!(worker.told(), alice_knows(JobState::Ready));
     assert_eq!((worker.worker.store.open_uploads(), worker.worker.store.orphaned_parts()), (0, 0));
 

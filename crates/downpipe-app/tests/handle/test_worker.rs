@@ -9,6 +9,7 @@ use downpipe_app::worker::{LEASE, Outcome, Worker};
 use downpipe_core::cache::{JobCache, ReceiptKeys};
 use downpipe_core::catalog::{Catalog, DefinitionFile};
 use downpipe_core::job::{Job, JobState, Receipt};
+use downpipe_core::language::Language;
 use downpipe_core::ledger::{JobQueries, JobTable, Ledger};
 use downpipe_core::message::Message;
 use downpipe_core::notice::Notifier;
@@ -127,6 +128,7 @@ where
             lease: LEASE,
             ledger_retention: LEDGER_RETENTION,
             prefix: "files".to_owned(),
+            language: Language::En,
             portal_url: Some("https://portal.example/".to_owned()),
         };
         Self { worker }

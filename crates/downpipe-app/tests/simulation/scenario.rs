@@ -14,6 +14,7 @@ use downpipe_app::worker::{LEASE, Outcome, Worker};
 use downpipe_core::cache::{JobCache, ReceiptKeys};
 use downpipe_core::catalog::Catalog;
 use downpipe_core::job::NewJob;
+use downpipe_core::language::Language;
 use downpipe_core::ledger::Ledger;
 use downpipe_core::message::Message as Body;
 use downpipe_core::queue::Queue as _;
@@ -409,6 +410,7 @@ fn worker(ports: &FaultyPorts, catalog: Catalog) -> Worker<SimPorts> {
         lease: LEASE,
         ledger_retention: LEDGER_RETENTION,
         prefix: "files".to_owned(),
+        language: Language::En,
         portal_url: None,
     }
 }

@@ -8,7 +8,7 @@ use downpipe_app::services::{self, AwsWorker};
 use downpipe_core::job::{JobId, Via};
 
 use crate::error::CliError;
-use crate::output::{print, print_json};
+use crate::output::{job_json, print, print_json};
 
 pub(crate) async fn retry(id: &JobId, json: bool) -> Result<(), CliError> {
     let worker = worker().await?;
@@ -21,7 +21,7 @@ pub(crate) async fn retry(id: &JobId, json: bool) -> Result<(), CliError> {
         error => CliError::failed(error),
     })?;
     if json {
-        return print_json(&job);
+        return print_json(&job_json(&job)?);
     }
     print(&format!("{}\n", job.id))?;
     match (repeated, job.is_unsent()) {
@@ -47,7 +47,7 @@ pub(crate) async fn delete(id: &JobId, json: bool) -> Result<(), CliError> {
         }
         Deletion::Unknown => return Err(unknown(id)),
     };
-    if json { print_json(&job) } else { print(&format!("{}\n", job.id)) }
+    if json { print_json(&job_json(&job)?) } else { print(&format!("{}\n", job.id)) }
 }
 
 async fn worker() -> Result<AwsWorker, CliError> {

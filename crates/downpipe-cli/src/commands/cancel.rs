@@ -13,7 +13,7 @@ use downpipe_mysql::kill_queries;
 use tokio::time::{Instant, sleep};
 
 use crate::error::CliError;
-use crate::output::print_json;
+use crate::output::{job_json, print_json};
 
 /// A worker learns of the cancellation within a second, and then deletes what it has written.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,7 +62,7 @@ pub(crate) async fn cancel(id: &JobId, json: bool) -> Result<(), CliError> {
             format!("job {} had ended before: it is {}", job.id, job.state.as_str()).into(),
         ));
     }
-    if json { print_json(&job) } else { crate::output::print(&format!("{}\n", job.id)) }
+    if json { print_json(&job_json(&job)?) } else { crate::output::print(&format!("{}\n", job.id)) }
 }
 
 /// Waits until the worker that holds the job has stopped. Returns `None` when it has not in time.

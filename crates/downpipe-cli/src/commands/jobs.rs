@@ -10,7 +10,10 @@ use downpipe_core::ledger::{JobFilter, Ledger};
 
 use crate::args::ListArgs;
 use crate::error::CliError;
-use crate::output::{RunningJob, ShownJob, job_row, print_job, print_json, print_progress, print_table};
+use crate::output::{
+    RunningJob, ShownJob, job_json, job_row, print_job, print_job_json, print_json, print_progress,
+    print_table,
+};
 
 pub(crate) async fn status(id: &JobId, json: bool) -> Result<(), CliError> {
     if let Some(progress) = live_progress(id).await? {
@@ -28,7 +31,7 @@ pub(crate) async fn status(id: &JobId, json: bool) -> Result<(), CliError> {
     };
     let downloads = ledger.downloads(&job.id).await.map_err(CliError::failed)?;
     let job = ShownJob { job, ahead, downloads };
-    if json { print_json(&job) } else { print_job(&job) }
+    if json { print_job_json(&job) } else { print_job(&job) }
 }
 
 pub(crate) async fn list(args: &ListArgs, json: bool) -> Result<(), CliError> {
@@ -41,7 +44,7 @@ pub(crate) async fn list(args: &ListArgs, json: bool) -> Result<(), CliError> {
     let page = ledger().await?.jobs_of(&filter, None, args.limit).await;
     let jobs = page.map_err(CliError::failed)?.jobs;
     if json {
-        return print_json(&jobs);
+        return print_json(&jobs.iter().map(job_json).collect::<Result<Vec<_>, _>>()?);
     }
     let rows: Vec<Vec<String>> = jobs.iter().map(job_row).collect();
     print_table(&["JOB", "STATE", "EXPORT", "REQUESTED BY", "ROWS", "SIZE", "CREATED"], &rows)

@@ -108,3 +108,20 @@ impl Key {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::Language;
+    use crate::phrases::phrase;
+
+    #[test]
+    fn expected_value_of_every_type_is_said_in_japanese() {
+        use ParamType::{Boolean, Date, DateTime, Decimal, Integer, String};
+        for kind in [String, Integer, Decimal, Boolean, Date, DateTime] {
+            let english = kind.expected();
+            assert_eq!(phrase(Language::En, english), english);
+            assert_ne!(phrase(Language::Ja, english), english, "{kind:?}");
+        }
+    }
+}

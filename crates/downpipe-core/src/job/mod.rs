@@ -13,7 +13,7 @@ mod via;
 pub use self::attempt::JobAttempt;
 pub(crate) use self::checkpoint::RowPosition;
 pub use self::checkpoint::{Checkpoint, CompletedFile, ObjectDigest, StoredPart};
-pub use self::failure::Failure;
+pub use self::failure::{Failure, FailureWords};
 pub use self::id::{InvalidJobId, JobId};
 pub(crate) use self::receipt::changes_to_json;
 pub use self::receipt::{FileReceipt, Receipt};

@@ -39,7 +39,7 @@ impl fmt::Display for Rejections {
             }
             write!(f, "{rejection}")?;
         }
-        match self.0.len().saturating_sub(MAX_SHOWN) {
+        match self.not_shown() {
             0 => Ok(()),
             more => write!(f, "; and {more} more"),
         }
@@ -64,6 +64,12 @@ impl Rejections {
     /// Returns everything that is wrong, as a list that a person is shown: at most twenty.
     pub fn shown(&self) -> impl Iterator<Item = &Rejection> {
         self.0.iter().take(MAX_SHOWN)
+    }
+
+    /// Returns how many more there are.
+    #[must_use]
+    pub fn not_shown(&self) -> usize {
+        self.0.len().saturating_sub(MAX_SHOWN)
     }
 }
 

@@ -1,35 +1,32 @@
 //! Numbers, sizes and times for people.
 
-use crate::message::shorten;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-pub(crate) fn plain(value: &serde_json::Value) -> String {
+use crate::language::Language;
+use crate::message::shorten;
+use crate::words::{Args, args, own};
+
+/// Returns a parameter's value in one line.
+pub(super) fn plain(value: &serde_json::Value, language: Language) -> String {
     match value {
         serde_json::Value::String(text) => shorten(text),
-        serde_json::Value::Null => "(not given)".to_owned(),
-        other => other.to_string(),
+        serde_json::Value::Null => own(language, "not-given", &Args::new()),
+        other => shorten(&other.to_string()),
     }
 }
 
-/// Returns `1234567` as `1,234,567`.
-#[must_use]
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Returns a size for people: `0 bytes`, `48.3 MB`.
+/// Returns a size for people, in English: `0 bytes`, `48.3 MB`.
 #[must_use]
 pub fn size(bytes: u64) -> String {
+    size_in(bytes, Language::En)
+}
+
+/// Returns a size for people. A kB is 1,000 bytes.
+pub(super) fn size_in(bytes: u64, language: Language) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1000 {
-        return if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") };
+        return own(language, "bytes", &args([("bytes", bytes.into())]));
     }
     let mut tenths = bytes / 100;
     let mut unit = 0;
@@ -40,10 +37,43 @@ pub fn size(bytes: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
-pub(crate) fn minute(at: jiff::Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+/// Returns a minute on the clock of this zone, with the zone's name.
+pub(super) fn moment(at: Timestamp, zone: &str, language: Language) -> String {
+    let (zone, time_zone) = match TimeZone::get(zone) {
+        Ok(time_zone) => (zone, time_zone),
+        // A receipt of an earlier version, or of a worker that knows more zones.
+        Err(_) => ("UTC", TimeZone::UTC),
+    };
+    let time = at.to_zoned(time_zone);
+    match language {
+        Language::En => {
+            // Zones without an abbreviation have a number in its place.
+            let short = time.strftime("%Z").to_string();
+            let is_word = short.starts_with(|letter: char| letter.is_ascii_alphabetic());
+            let name = if is_word { short } else { format!("({zone})") };
+            format!("{} {name}", time.strftime("%-d %B %Y, %H:%M"))
+        }
+        Language::Ja => {
+            let name = if zone == "Asia/Tokyo" { "日本時間" } else { zone };
+            format!("{}（{name}）", time.strftime("%Y年%-m月%-d日 %H:%M"))
+        }
+    }
 }
 
-pub(crate) fn day(at: jiff::Timestamp) -> String {
-    at.strftime("%Y-%m-%d").to_string()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moment_of_each_zone_names_it() {
+        let at = Timestamp::constant(1_796_634_000, 0);
+        let both = |zone| [Language::En, Language::Ja].map(|language| moment(at, zone, language)).join(" / ");
+        assert_eq!(both("Asia/Tokyo"), "7 December 2026, 18:00 JST / 2026年12月7日 18:00（日本時間）");
+        assert_eq!(both("UTC"), "7 December 2026, 09:00 UTC / 2026年12月7日 09:00（UTC）");
+        assert_eq!(
+            both("America/Sao_Paulo"),
+            "7 December 2026, 06:00 (America/Sao_Paulo) / 2026年12月7日 06:00（America/Sao_Paulo）"
+        );
+        assert_eq!(both(""), both("UTC"));
+    }
 }

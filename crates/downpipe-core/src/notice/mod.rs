@@ -1,26 +1,36 @@
 //! Notices: the e-mails that tell requesters and the operator how a job ended, and the port that publishes them.
 
+mod changes;
+mod context;
+mod event;
 mod human;
-mod text;
+mod letter;
+mod letters;
 
-pub use self::human::{grouped, size};
-pub use self::text::changes;
+pub use self::changes::changes;
+pub use self::context::NoticeContext;
+pub use self::human::size;
+pub use self::letter::{Action, Content, Fact, Letter, Section};
+pub use crate::words::grouped;
 
 use std::error::Error;
 
-use self::text::{cancelled, failed, needs_operator, ready, subject};
-use crate::job::{Job, JobState};
-use crate::message::shorten;
-use crate::requester::Requester;
-use crate::untrusted_text::{one_line, visible_lines};
+use serde_json::Value;
 
-/// The most bytes of a body. SNS takes 256 KiB, attributes included.
-const MAX_BODY: usize = 128 * 1024;
+use self::letters::Writer;
+use crate::job::{Job, JobState};
+use crate::language::Language;
+use crate::requester::Requester;
+use crate::untrusted_text::one_line;
+use crate::words::{Args, own};
+
+/// SNS refuses a subject of 100 characters or more.
+const MAX_SUBJECT: usize = 99;
 
 /// An e-mail, with the attributes by which subscriptions are filtered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// Whose subscription gets it.
+    /// Who gets it.
     pub recipient: Requester,
     /// The export's name as the message has it, in one line. It may be no export's.
     pub export: String,
@@ -28,10 +38,18 @@ pub struct Notice {
     pub status: JobState,
     /// The job.
     pub job_id: String,
-    /// ASCII, under 100 characters, no control characters.
+    /// The language of the letter.
+    pub language: Language,
+    /// English in ASCII, under 100 characters, no control characters: SNS takes no other subject.
     pub subject: String,
-    /// Plain text.
+    /// What it says.
+    pub letter: Letter,
+    /// The letter as plain text.
     pub body: String,
+    /// Whether it is the one notice of how the job ended, and not another to the operator besides.
+    pub is_of_the_job: bool,
+    /// The job for programs: `{"event": "job.ready", "job": {…}}`.
+    pub event: Value,
 }
 
 /// Publishes notices.
@@ -55,90 +73,119 @@ pub enum NotifyError {
 }
 
 impl Notice {
-    /// Returns the notice to the requester of a job that has ended. `None` when there is nothing to say. Without a portal, the reader
-    /// gets the file by `download_command`.
+    /// Returns whether there is something to say about a job.
     #[must_use]
-    pub fn of(job: &Job, portal_url: Option<&str>, download_command: Option<&str>) -> Option<Self> {
-        let (outcome, body) = match (job.state, &job.receipt, &job.failure) {
-            (JobState::Ready, Some(receipt), _) => {
-                ("is ready", ready(job, receipt, portal_url, download_command))
-            }
-            (JobState::Failed, _, Some(failure)) => {
-                ("could not be prepared", failed(job, failure, portal_url))
-            }
-            (JobState::Cancelled, ..) => ("is cancelled", cancelled(job, portal_url)),
+    pub fn is_due(job: &Job) -> bool {
+        match job.state {
+            JobState::Ready => job.receipt.is_some(),
+            JobState::Failed => job.failure.is_some(),
+            JobState::Cancelled => true,
+            _ => false,
+        }
+    }
+
+    /// Returns the notice to the requester of a job that has ended. `None` when there is nothing to say. Without a link, the reader
+    /// gets the file by the download command, or is told its address.
+    #[must_use]
+    pub fn of(job: &Job, context: &NoticeContext<'_>) -> Option<Self> {
+        let writer = Writer::new(job, context, language_of(job, context));
+        let (outcome, letter) = match (job.state, &job.receipt, &job.failure) {
+            (JobState::Ready, Some(receipt), _) => ("is ready", writer.ready(receipt)),
+            (JobState::Failed, _, Some(failure)) => ("could not be prepared", writer.failed(failure)),
+            (JobState::Cancelled, ..) => ("is cancelled", writer.cancelled()),
             _ => return None,
         };
-        Some(Self::new(job, &job.requested_by, outcome, body))
+        Some(Self::new(job, context, &job.requested_by, outcome, letter))
     }
 
     /// Returns an additional notice to the operator, when the job has failed for a reason that only the operator can fix. `None` when
-    /// the operator is the requester, who is notified anyway.
+    /// the operator is the requester, who is notified anyway. It is in the language of the context: the requester's may be another.
     #[must_use]
-    pub fn to_operator(job: &Job, portal_url: Option<&str>) -> Option<Self> {
+    pub fn to_operator(job: &Job, context: &NoticeContext<'_>) -> Option<Self> {
         let failure = job.failure.as_ref().filter(|failure| failure.for_operator)?;
         if job.state != JobState::Failed || job.requested_by.is_operator() {
             return None;
         }
-        let body = needs_operator(job, failure, portal_url);
-        Some(Self::new(job, &Requester::operator(), "failed and needs you", body))
+        let letter = Writer::new(job, context, context.language).needs_operator(failure);
+        Some(Self::new(job, context, &Requester::operator(), "failed and needs you", letter))
     }
 
     /// Returns the notice to the operator that the requester's notice was refused and a short one is sent instead. `None` when the
     /// operator is the requester, who gets the short one.
     #[must_use]
-    pub fn of_refusal(job: &Job) -> Option<Self> {
-        let body = format!(
-            "The e-mail about an export was refused for what is in it. A short one is sent in its place, which says how the \
-             export ended and no more.\n\n  Export       {}\n  Asked for by {}\n\nWhere to look\n  downpipe status {}\n  \
-             the worker's log, for the job's number\n\nJob     {}\n",
-            shorten(&job.export),
-            job.requested_by,
-            job.id,
-            job.id
-        );
-        let notice = || Self::new(job, &Requester::operator(), "has an e-mail that was refused", body);
-        (!job.requested_by.is_operator()).then(notice)
+    pub fn of_refusal(job: &Job, context: &NoticeContext<'_>) -> Option<Self> {
+        if job.requested_by.is_operator() {
+            return None;
+        }
+        let letter = Writer::new(job, context, context.language).of_refusal();
+        Some(Self::new(job, context, &Requester::operator(), "has an e-mail that was refused", letter))
     }
 
     /// Returns a notice in fixed words, to replace one that was refused for what is in it.
     #[must_use]
     pub fn shortened(&self) -> Self {
-        let outcome = match self.status {
-            JobState::Ready => "is ready",
-            JobState::Cancelled => "is cancelled",
-            _ => "could not be prepared",
+        let (outcome, id) = match self.status {
+            JobState::Ready => ("is ready", "short-ready"),
+            JobState::Cancelled => ("is cancelled", "short-cancelled"),
+            _ => ("could not be prepared", "short-failed"),
         };
-        let body = format!(
-            "Your export {outcome}.\n\nThe e-mail that says more could not be sent. The people who run this export can tell you \
-             more: tell them the job number.\n\nJob     {}\n",
-            self.job_id
-        );
+        let words = |id: &str| own(self.language, id, &Args::new());
+        let letter = Letter {
+            subject: words(id),
+            state: self.letter.state.clone(),
+            heading: words(id),
+            action: None,
+            sections: vec![Section::without_heading(Content::Words(vec![words("short-body")]))],
+            fine_print: vec![Fact::new(words("job"), self.job_id.as_str())],
+            footer: self.letter.footer.clone(),
+        };
         // Any part of the notice may be what was refused.
         let export = self.export.chars().filter(char::is_ascii_alphanumeric).take(64).collect::<String>();
         let export = if export.is_empty() { "unknown".to_owned() } else { export };
-        Self { export, subject: subject("", outcome), body, ..self.clone() }
+        Self {
+            export,
+            subject: subject("", outcome),
+            body: letter.text(self.language),
+            letter,
+            event: event::bare_event(&self.job_id, self.status),
+            ..self.clone()
+        }
     }
 
-    fn new(job: &Job, recipient: &Requester, outcome: &str, body: String) -> Self {
+    fn new(
+        job: &Job,
+        context: &NoticeContext<'_>,
+        recipient: &Requester,
+        outcome: &str,
+        letter: Letter,
+    ) -> Self {
+        let is_operators = recipient.is_operator() && !job.requested_by.is_operator();
+        let language = if is_operators { context.language } else { language_of(job, context) };
         Self {
             recipient: recipient.clone(),
             // An attribute must not be empty, and a message that could not be read names no export.
             export: if job.export.is_empty() { "unknown".to_owned() } else { one_line(&job.export) },
             status: job.state,
             job_id: job.id.to_string(),
+            language,
+            is_of_the_job: !is_operators,
             subject: subject(&job.export, outcome),
-            body: text_of(&body),
+            body: letter.text(language),
+            letter,
+            event: event::event(job, context, language),
         }
     }
 }
 
-/// Returns a body as it is sent. Replaces characters that are invisible or that SNS refuses, and cuts a text that is too long.
-fn text_of(body: &str) -> String {
-    let mut text = visible_lines(body);
-    if text.len() > MAX_BODY {
-        text.truncate(text.floor_char_boundary(MAX_BODY));
-        text += "…\n";
-    }
-    text
+fn language_of(job: &Job, context: &NoticeContext<'_>) -> Language {
+    job.language.unwrap_or(context.language)
+}
+
+/// Returns a subject for SNS.
+fn subject(export: &str, outcome: &str) -> String {
+    let name: String = export.chars().filter(|c| c.is_ascii_graphic()).take(64).collect();
+    let subject =
+        if name.is_empty() { format!("Your export {outcome}") } else { format!("Export {name} {outcome}") };
+    debug_assert!(subject.len() <= MAX_SUBJECT);
+    subject
 }

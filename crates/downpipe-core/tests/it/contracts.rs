@@ -7,15 +7,17 @@ use bytes::Bytes;
 use downpipe_core::job::{JobAttempt, JobState, NewJob, ObjectDigest};
 use downpipe_core::ledger::{Claim, Ledger, LedgerError, NOTIFY_LEASE};
 use downpipe_core::login::{Account, Credential, Freshness, Login, LoginSource as _};
-use downpipe_core::notice::{Notice, Notifier as _};
+use downpipe_core::notice::Notifier as _;
 use downpipe_core::store::{NewObject, ObjectStore as _, Retention, StoreError};
 use downpipe_core::testing::contracts::{
-    Seen, ledger_contract, rename_contract, resume_contract, shared_store_contract,
+    Seen, ledger_contract, notifier_contract, rename_contract, resume_contract, shared_store_contract,
     store_refuses_wrong_checksums,
 };
-use downpipe_core::testing::{FixedLogin, MemoryJobTable, MemoryStore, RecordingNotifier, StoreFault};
+use downpipe_core::testing::{
+    FixedLogin, MemoryJobTable, MemoryStore, RecordingNotifier, StoreFault, sample_notices,
+};
 
-use crate::samples::{job, job_id, receipt};
+use crate::samples::{job, job_id};
 
 #[tokio::test]
 async fn memory_ledger_keeps_the_ledger_contract() {
@@ -130,13 +132,19 @@ async fn memory_ledger_with_fail_next_fails_once() {
 
 #[tokio::test]
 async fn recording_notifier_with_failures_fails_first_and_then_records() {
-    let mut ready = job(JobState::Ready);
-    ready.receipt = Some(receipt());
-    let notice = Notice::of(&ready, None, None).unwrap();
+    let requester = "alice@example.com".parse().unwrap();
+    let (_, notice) = sample_notices(&requester).into_iter().next().unwrap();
     let notifier = RecordingNotifier::failing_first(1);
     assert!(notifier.publish(&notice).await.is_err());
     notifier.publish(&notice).await.unwrap();
     assert_eq!(notifier.published(), [notice]);
+}
+
+#[tokio::test]
+async fn recording_notifier_keeps_the_contract() {
+    let notifier = RecordingNotifier::new();
+    notifier_contract(&notifier, &"alice@example.com".parse().unwrap()).await;
+    assert_eq!(notifier.published().len(), 16);
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use downpipe_core::export::{ExportError, ExportFailed, NotResumable};
 use downpipe_core::failure::{
     Disposition, of_crash, of_export, of_follower, of_last_attempt, of_ledger, of_rejection,
 };
-use downpipe_core::job::{ChangedSetting, Failure, KeyError};
+use downpipe_core::job::{ChangedSetting, Failure, FailureWords, KeyError};
+use downpipe_core::language::Language;
 use downpipe_core::ledger::LedgerError;
 use downpipe_core::login::LoginError;
 use downpipe_core::message::{Message, Rejection};
@@ -23,7 +24,7 @@ fn cause() -> Box<io::Error> {
     Box::new(io::Error::other("the cause"))
 }
 
-fn store_errors() -> Vec<StoreError> {
+pub(crate) fn store_errors() -> Vec<StoreError> {
     vec![
         StoreError::Unavailable { operation: "storing a part", source: cause() },
         StoreError::Refused { operation: "storing a part", source: cause() },
@@ -33,7 +34,7 @@ fn store_errors() -> Vec<StoreError> {
     ]
 }
 
-fn ledger_errors() -> Vec<LedgerError> {
+pub(crate) fn ledger_errors() -> Vec<LedgerError> {
     vec![
         LedgerError::Unavailable(cause()),
         LedgerError::Failed(cause()),
@@ -49,7 +50,7 @@ fn changed_setting() -> ChangedSetting {
     }
 }
 
-fn source_errors() -> Vec<SourceError> {
+pub(crate) fn source_errors() -> Vec<SourceError> {
     let limit = |what, most| SourceError::Sink(SinkError::Limit { what, most });
     let layout = LayoutError::UnknownColumn {
         column: "x".to_owned(),
@@ -111,7 +112,7 @@ fn source_errors() -> Vec<SourceError> {
     ]
 }
 
-fn encode_errors() -> Vec<EncodeError> {
+pub(crate) fn encode_errors() -> Vec<EncodeError> {
     vec![
         EncodeError::DoesNotFit {
             format: "xlsx",
@@ -135,9 +136,10 @@ fn encode_errors() -> Vec<EncodeError> {
 /// message, advice, and the operator's detail.
 fn line(error: &ExportError) -> String {
     let (next, failure) = of_export(error);
-    let detail = failure.detail.map(|detail| format!("      {detail}\n")).unwrap_or_default();
+    let detail = failure.detail.as_ref().map(|detail| format!("      {detail}\n")).unwrap_or_default();
     let operator = if failure.for_operator { " (operator)" } else { "" };
-    format!("{next:?}{operator} {}: {} {}\n{detail}", failure.code, failure.message, failure.advice)
+    let words = failure.words(Language::En);
+    format!("{next:?}{operator} {}: {} {}\n{detail}", failure.code, words.message, words.advice)
 }
 
 /// The failures of a run whose time is up and that cannot be resumed.
@@ -166,18 +168,23 @@ fn failure_that_refers_to_the_operator_notifies_the_operator() {
     let source = source_errors().into_iter().chain(encode).map(ExportError::from);
     for error in source.chain(store_errors().into_iter().map(ExportError::from)) {
         let (_, failure) = of_export(&error);
-        let sent = failure.advice.starts_with("Asking again will not help.");
-        assert_eq!(failure.for_operator, sent, "{}: {}", failure.code, failure.advice);
+        let advice = failure.words(Language::En).advice;
+        let sent = advice.starts_with("Asking again will not help.");
+        assert_eq!(failure.for_operator, sent, "{}: {advice}", failure.code);
     }
     assert!(of_crash().for_operator);
 }
 
 #[test]
-fn failure_from_an_older_ledger_is_not_for_the_operator() {
-    let old = r#"{"code":"storage","message":"m","advice":"a"}"#;
-    let failure: downpipe_core::job::Failure = serde_json::from_str(old).unwrap();
-    assert!(!failure.for_operator);
-    assert_eq!(serde_json::to_string(&failure).unwrap(), old);
+fn failure_in_the_ledger_has_no_sentences() {
+    let plain = r#"{"code":"storage"}"#;
+    let failure: Failure = serde_json::from_str(plain).unwrap();
+    assert_eq!((failure.for_operator, &failure), (false, &Failure::new("storage")));
+    assert_eq!(serde_json::to_string(&failure).unwrap(), plain);
+    let (_, held_back) =
+        of_export(&SourceError::HeldBack { key: "throttle.rows_per_second", seconds: 312 }.into());
+    let held_back = Failure { detail: None, ..of_last_attempt(held_back, 2) };
+    assert_snapshot!(serde_json::to_string(&held_back).unwrap(), @r#"{"code":"timed_out","case":"held_back","args":{"attempts":2,"key":"throttle.rows_per_second","seconds":312}}"#);
 }
 
 #[test]
@@ -225,7 +232,7 @@ fn source_error_of_each_kind_has_its_failure() {
     Fail (operator) definition: The export's definition does not fit its query: columns.x: the query returns no such column; it returns a, b. Asking again will not help. Tell the people who run this export the job number.
     Fail too_large: The result is larger than allowed: more than 10 rows. Ask for less at once, for example a shorter period.
     Fail too_large: The result is larger than allowed: more than 10 bytes. Ask for less at once, for example a shorter period.
-    Fail sheet_full: The result has more than the 1048575 rows that a sheet takes, and only one file may be written. Ask for less at once, for the compression "zip", which takes several sheets, or for the profile "plain".
+    Fail sheet_full: The result has more than the 1,048,575 rows that a sheet takes, and only one file may be written. Ask for less at once, for the compression "zip", which takes several sheets, or for the profile "plain".
           more than 1048575 rows, which is all that a sheet takes
     Fail (operator) session: The result cannot be trusted: the database's session is not as it must be: sql_select_limit: expected "18446744073709551615", got "1000". Asking again will not help. Tell the people who run this export the job number.
     Fail (operator) unseen_warnings: A value may have been cut: the server counted 1100 warnings of the query, and kept 1024 of them. Asking again will not help. The people who run this export can change its query so that it warns less, raise max_error_count on the server, or grant SESSION_VARIABLES_ADMIN to its user.
@@ -373,22 +380,24 @@ fn tables_of_errors_have_every_variant() {
 fn database_message_is_only_in_the_detail() {
     let (_, failure) =
         of_export(&SourceError::QueryFailed { code: 1054, message: "secret".to_owned() }.into());
-    assert!(!failure.message.contains("secret") && !failure.advice.contains("secret"));
+    let FailureWords { message, advice } = failure.words(Language::En);
+    assert!(!message.contains("secret") && !advice.contains("secret"));
     assert_eq!(failure.detail.as_deref(), Some("secret"));
 }
 
 #[test]
 fn rejection_says_what_to_correct() {
     let failure = of_rejection(&Message::parse("{}").unwrap_err());
-    assert_snapshot!(format!("{}: {} {}", failure.code, failure.message, failure.advice), @"rejected: The request was refused: export: expected the name of an export, got nothing. Correct the request and send it again.");
+    let FailureWords { message, advice } = failure.words(Language::En);
+    assert_snapshot!(format!("{}: {message} {advice}", failure.code), @"rejected: The request was refused: export: expected the name of an export, got nothing. Correct the request and send it again.");
 }
 
 #[test]
 fn failure_of_the_last_attempt_says_how_many_there_were() {
     let (_, failure) = of_export(&SourceError::Disconnected(cause()).into());
-    assert_snapshot!(of_last_attempt(failure.clone(), 4).message, @"The database could not be reached. It was tried 4 times.");
-    assert_snapshot!(of_last_attempt(failure, 1).message, @"The database could not be reached. It was tried once.");
-    assert_snapshot!(of_crash().message, @"The export broke off each time it was tried.");
+    assert_snapshot!(of_last_attempt(failure.clone(), 4).words(Language::En).message, @"The database could not be reached. It was tried 4 times.");
+    assert_snapshot!(of_last_attempt(failure, 1).words(Language::En).message, @"The database could not be reached. It was tried once.");
+    assert_snapshot!(of_crash().words(Language::En).message, @"The export broke off each time it was tried.");
 }
 
 /// Checks that no error's message contains that of its cause, which the chain adds.
@@ -415,8 +424,9 @@ fn error_says_each_thing_once() {
     let ledger = ledger_errors().into_iter().map(|error| SinkError::from(error).into());
     for error in source.chain(store).chain(sunk).chain(ledger) {
         let (_, failure) = of_export(&error);
+        let message = failure.words(Language::En).message.to_lowercase();
         let detail = failure.detail.unwrap_or_default().to_lowercase();
-        assert!(detail.is_empty() || !failure.message.to_lowercase().contains(&detail), "{detail}");
+        assert!(detail.is_empty() || !message.contains(&detail), "{detail}");
         assert_says_once(&error);
         assert_says_once(&ExportFailed { error, checkpoint: None });
     }

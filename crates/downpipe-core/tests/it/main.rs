@@ -5,6 +5,7 @@ mod broken;
 mod contracts;
 mod definition;
 mod failure;
+mod failure_words;
 mod fit;
 mod job;
 mod message;

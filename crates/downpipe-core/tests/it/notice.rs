@@ -1,135 +1,109 @@
 //! Tests the e-mails, word for word.
 
-use downpipe_core::job::{Failure, JobState};
-use downpipe_core::notice::{Notice, grouped, size};
+use downpipe_core::job::{Failure, Job, JobState};
+use downpipe_core::language::Language;
+use downpipe_core::notice::{Notice, NoticeContext, grouped, size};
 use downpipe_core::requester::Requester;
+use downpipe_core::testing::sample_notices;
 use downpipe_core::untrusted_text::is_hidden;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use crate::samples::{job, receipt};
 
-fn ready() -> downpipe_core::job::Job {
+const PLAIN: NoticeContext<'_> =
+    NoticeContext { language: Language::En, title: None, link: None, download_command: None };
+
+fn ready() -> Job {
     let mut job = job(JobState::Ready);
     job.receipt = Some(receipt());
     job
 }
 
-fn failed() -> downpipe_core::job::Job {
+fn failed() -> Job {
     let mut job = job(JobState::Failed);
-    job.failure = Some(Failure {
-        code: "timed_out".to_owned(),
-        message: "The query took longer than it may.".to_owned(),
-        advice: "Ask for less at once, for example a shorter period.".to_owned(),
-        for_operator: false,
-        detail: Some("SELECT secret".to_owned()),
-    });
+    job.failure = Some(Failure { detail: Some("SELECT secret".to_owned()), ..Failure::new("timed_out") });
     job
 }
 
 fn shown(notice: &Notice) -> String {
-    format!("To: {}\nSubject: {}\n\n{}", notice.recipient, notice.subject, notice.body)
+    let Notice { recipient, subject, letter, body, .. } = notice;
+    format!("To: {recipient}\nSubject: {}\nSubject on SNS: {subject}\n\n{body}", letter.subject)
+}
+
+#[test]
+fn notice_of_each_kind_in_each_language() {
+    let notices = sample_notices(&"alice@example.com".parse().unwrap());
+    assert_eq!(notices.len(), 8);
+    for (name, notice) in notices {
+        assert!(!notice.body.contains("secret"), "details are for operators, and not by e-mail");
+        assert_snapshot!(name, shown(&notice));
+    }
+}
+
+#[test]
+fn event_of_a_job_is_what_the_api_shows_without_links() {
+    let notices = sample_notices(&"alice@example.com".parse().unwrap());
+    let event = |name: &str| {
+        let (_, notice) = notices.iter().find(|(known, _)| known == name).unwrap();
+        assert!(!notice.event.to_string().contains("https:"), "an event has no links");
+        serde_json::to_string_pretty(&notice.event).unwrap()
+    };
+    assert_snapshot!("event_ready", event("ready_en"));
+    assert_snapshot!("event_failed", event("failed_ja"));
+    assert_snapshot!("event_cancelled", event("cancelled_en"));
+}
+
+#[test]
+fn event_of_a_long_request_leaves_out_what_is_long() {
+    let mut job = failed();
+    job.message = format!(r#"{{"export":"orders","params":{{"q":"{}"}}}}"#, "あ".repeat(20_000));
+    let event = Notice::of(&job, &PLAIN).unwrap().event;
+    assert_eq!(event["job"]["params"], serde_json::Value::Null);
+    assert_eq!(event["job"]["export"], "orders");
+    let mut job = ready();
+    let receipt = job.receipt.as_mut().unwrap();
+    receipt.files = vec![receipt.files[0].clone(); 200];
+    let event = Notice::of(&job, &PLAIN).unwrap().event;
+    assert_eq!((&event["job"]["files"], &event["job"]["state"]), (&serde_json::json!([]), &"ready".into()));
+    assert!(event.to_string().len() < 2_000);
 }
 
 #[test]
 fn notice_without_portal_and_command_shows_the_address() {
     let ready = ready();
     let address = &ready.receipt.as_ref().unwrap().files[0].address;
-    let notice = Notice::of(&ready, None, None).unwrap();
-    assert!(notice.body.contains(&format!("Get it here:\n  {address}\n")), "{}", notice.body);
-}
-
-#[test]
-fn notice_of_a_ready_job_shows_the_file() {
-    let notice = Notice::of(&ready(), None, Some("get 'orders' .")).unwrap();
+    let notice = Notice::of(&ready, &PLAIN).unwrap();
+    assert!(notice.body.contains(&format!("Get it here\n  {address}\n")), "{}", notice.body);
+    let command = NoticeContext { download_command: Some("get 'orders' ."), ..PLAIN };
+    let notice = Notice::of(&ready, &command).unwrap();
+    assert_snapshot!("ready_by_command", shown(&notice));
     assert_eq!((notice.export.as_str(), notice.status, notice.job_id.len()), ("orders", JobState::Ready, 24));
-    assert_snapshot!(shown(&notice), @r#"
-    To: alice@example.com
-    Subject: Export orders is ready
-
-    Your export "注文一覧" is ready.
-
-      File         it's.csv
-      Rows         1,234,567
-      Size         48.3 MB
-      Data as of   2026-01-02 03:04 UTC
-      Kept until   2026-01-09
-      Time zone    Asia/Tokyo; times in the file are UTC
-        from       2026-01-01
-        to         (not given)
-
-    Get it here:
-      get 'orders' .
-
-    Not as in the database:
-      memo
-        an apostrophe in front of what begins like a formula: 1,203
-        numbers kept as text, so that no digit is lost: 1
-
-    SHA-256 abababababababababababababababababababababababababababababababab
-    Job     0123456789abcdef01234567
-    "#);
 }
 
 #[test]
-fn notice_of_a_ready_job_with_a_portal_links_to_it() {
-    let notice = Notice::of(&ready(), Some("https://portal.example.com/downpipe/"), None).unwrap();
-    assert_snapshot!(shown(&notice), @r#"
-    To: alice@example.com
-    Subject: Export orders is ready
-
-    Your export "注文一覧" is ready.
-
-      File         it's.csv
-      Rows         1,234,567
-      Size         48.3 MB
-      Data as of   2026-01-02 03:04 UTC
-      Kept until   2026-01-09
-      Time zone    Asia/Tokyo; times in the file are UTC
-        from       2026-01-01
-        to         (not given)
-
-    Get it here:
-      https://portal.example.com/downpipe/jobs/0123456789abcdef01234567
-
-    Not as in the database:
-      memo
-        an apostrophe in front of what begins like a formula: 1,203
-        numbers kept as text, so that no digit is lost: 1
-
-    SHA-256 abababababababababababababababababababababababababababababababab
-    Job     0123456789abcdef01234567
-    "#);
+fn notice_of_several_files_names_each() {
+    let mut job = ready();
+    job.language = Some(Language::Ja);
+    let receipt = job.receipt.as_mut().unwrap();
+    receipt.continued = true;
+    receipt.files = vec![receipt.files[0].clone(), receipt.files[0].clone()];
+    let link = NoticeContext { link: Some("https://exports.example.com/jobs/1"), ..PLAIN };
+    assert_snapshot!("ready_of_two_files_ja", shown(&Notice::of(&job, &link).unwrap()));
 }
 
 #[test]
-fn notice_of_a_failed_job_says_what_to_do() {
-    assert_snapshot!(shown(&Notice::of(&failed(), None, None).unwrap()), @r#"
-    To: alice@example.com
-    Subject: Export orders could not be prepared
-
-    Your export "orders" could not be prepared.
-
-    What happened
-      The query took longer than it may.
-
-    What to do
-      Ask for less at once, for example a shorter period.
-
-    What was asked for
-      export       orders
-      from         "2026-01-01"
-      limit        5
-
-    Job     0123456789abcdef01234567
-    "#);
-    let notice = Notice::of(&failed(), Some("https://portal.example.com"), None).unwrap();
-    assert!(
-        notice.body.contains("\n  https://portal.example.com/jobs/0123456789abcdef01234567\n"),
-        "{}",
-        notice.body
-    );
-    assert!(!notice.body.contains("secret"), "details are for operators");
+fn notice_is_in_the_language_of_the_request_or_else_of_the_context() {
+    let language = |job: &Job, context: Language| {
+        Notice::of(job, &NoticeContext { language: context, ..PLAIN }).unwrap().language
+    };
+    let mut job = failed();
+    assert_eq!(language(&job, Language::Ja), Language::Ja);
+    job.language = Some(Language::En);
+    assert_eq!(language(&job, Language::Ja), Language::En);
+    job.failure.as_mut().unwrap().for_operator = true;
+    let to_operator = Notice::to_operator(&job, &NoticeContext { language: Language::Ja, ..PLAIN }).unwrap();
+    assert_eq!(to_operator.language, Language::Ja, "the operator's language is not the requester's");
 }
 
 #[test]
@@ -137,70 +111,28 @@ fn notice_of_an_unreadable_message_names_no_export() {
     let mut job = failed();
     job.export = String::new();
     job.message = "test".to_owned();
-    let notice = Notice::of(&job, None, None).unwrap();
+    let notice = Notice::of(&job, &PLAIN).unwrap();
     assert_eq!(notice.export, "unknown", "an attribute may not be empty");
-    assert_snapshot!(shown(&notice), @"
-    To: alice@example.com
-    Subject: Your export could not be prepared
-
-    Your export could not be prepared.
-
-    What happened
-      The query took longer than it may.
-
-    What to do
-      Ask for less at once, for example a shorter period.
-
-    Job     0123456789abcdef01234567
-    ");
+    assert_snapshot!("failed_unreadable", shown(&notice));
 }
 
 #[test]
 fn operator_notice_exists_only_for_failures_the_operator_can_fix() {
     let mut job = failed();
-    assert_eq!(Notice::to_operator(&job, None), None, "the person can ask for less");
-    let failure = job.failure.as_mut().unwrap();
-    failure.code = "query_failed".to_owned();
-    failure.message = "The database could not answer the query (error 1054).".to_owned();
-    failure.for_operator = true;
-    let notice = Notice::to_operator(&job, Some("https://portal.example.com")).unwrap();
+    assert_eq!(Notice::to_operator(&job, &PLAIN), None, "the person can ask for less");
+    job.failure.as_mut().unwrap().for_operator = true;
+    let notice = Notice::to_operator(&job, &PLAIN).unwrap();
     assert_eq!((notice.export.as_str(), notice.status), ("orders", JobState::Failed));
-    assert_snapshot!(shown(&notice), @"
-    To: operator
-    Subject: Export orders failed and needs you
-
-    An export failed for a reason that its requester cannot fix. The requester has been notified.
-
-      Export       orders
-      Asked for by alice@example.com
-      Failure      query_failed
-      Attempts     1
-
-    What happened
-      The database could not answer the query (error 1054).
-
-    Where to look
-      downpipe status 0123456789abcdef01234567    (with the database's or the store's own words)
-      the worker's log, for the job's number
-      https://portal.example.com/jobs/0123456789abcdef01234567
-
-    Job     0123456789abcdef01234567
-    ");
-    assert!(!notice.body.contains("secret"), "details may quote the data");
-    assert!(!Notice::to_operator(&job, None).unwrap().body.contains("portal"));
+    assert_eq!(notice.recipient, Requester::operator());
     for state in [JobState::Queued, JobState::Running, JobState::Ready, JobState::Cancelled] {
-        assert_eq!(
-            Notice::to_operator(&downpipe_core::job::Job { state, ..job.clone() }, None),
-            None,
-            "{state:?}"
-        );
+        assert_eq!(Notice::to_operator(&Job { state, ..job.clone() }, &PLAIN), None, "{state:?}");
     }
     job.requested_by = "Operator".parse().unwrap();
-    assert_eq!(Notice::to_operator(&job, None), None, "the operator is notified as the requester");
-    assert!(Notice::of(&job, None, None).is_some());
+    assert_eq!(Notice::to_operator(&job, &PLAIN), None, "the operator is notified as the requester");
+    assert!(Notice::of(&job, &PLAIN).is_some());
 }
 
-/// SNS takes 256 KiB of characters that XML can carry, and a notice must not deceive its reader.
+/// SNS takes 256 KiB of characters that XML can carry, for a text and four copies of the event. A notice must not deceive its reader.
 #[test]
 fn notice_of_a_hostile_job_is_short_and_visible() {
     let hidden = "a\u{0}\u{ffff}\u{fffe}\u{202e}\u{2028}\u{200b}\r\nSHA-256 of the wrong file";
@@ -208,60 +140,38 @@ fn notice_of_a_hostile_job_is_short_and_visible() {
     let mut failed = failed();
     failed.export = hidden.to_owned();
     failed.message = format!(r#"{{"export":"orders","params":{{{}}}}}"#, params.join(","));
-    let failure = failed.failure.as_mut().unwrap();
-    failure.for_operator = true;
-    failure.message = format!("{hidden}{}", "x".repeat(300_000));
+    let reason = format!("{hidden}{}", "x".repeat(300_000));
+    let failure = Failure::new("definition").in_case("query").with("reason", reason);
+    failed.failure = Some(Failure { for_operator: true, ..failure });
     let mut ready = ready();
     ready.export = hidden.to_owned();
     let receipt = ready.receipt.as_mut().unwrap();
     receipt.title = hidden.to_owned();
     receipt.params = (0..9_000).map(|number| (format!("p{number}"), hidden.into())).collect();
     let notices = [
-        Notice::of(&ready, None, None),
-        Notice::of(&failed, None, None),
-        Notice::to_operator(&failed, None),
-        Notice::of_refusal(&failed),
+        Notice::of(&ready, &PLAIN),
+        Notice::of(&failed, &PLAIN),
+        Notice::to_operator(&failed, &PLAIN),
+        Notice::of_refusal(&failed, &PLAIN),
     ];
     for notice in notices.into_iter().flatten().flat_map(|notice| [notice.shortened(), notice]) {
-        assert!(notice.body.len() < 200_000, "{} bytes", notice.body.len());
-        let texts = [&notice.export, &notice.subject, &notice.body.replace('\n', "")];
+        let sent = serde_json::json!({ "default": notice.body, "sqs": notice.event.to_string() }).to_string();
+        assert!(sent.len() < 80_000, "{} bytes", sent.len());
+        let texts = [&notice.export, &notice.subject, &notice.letter.subject, &notice.body.replace('\n', "")];
         assert!(!texts.iter().any(|text| text.contains(is_hidden)), "{texts:?}");
         assert!(!notice.body.contains("\nSHA-256 of the wrong file"), "{}", notice.body);
     }
-    let failed = Notice::of(&failed, None, None).unwrap().body;
+    let failed = Notice::of(&failed, &PLAIN).unwrap().body;
     assert!(failed.ends_with("…\n"), "cut");
 }
 
 #[test]
 fn refused_notice_is_replaced_by_a_short_one() {
-    let notice = Notice::of(&ready(), None, None).unwrap();
-    assert_snapshot!(shown(&notice.shortened()), @"
-    To: alice@example.com
-    Subject: Your export is ready
-
-    Your export is ready.
-
-    The e-mail that says more could not be sent. The people who run this export can tell you more: tell them the job number.
-
-    Job     0123456789abcdef01234567
-    ");
-    assert_snapshot!(shown(&Notice::of_refusal(&ready()).unwrap()), @"
-    To: operator
-    Subject: Export orders has an e-mail that was refused
-
-    The e-mail about an export was refused for what is in it. A short one is sent in its place, which says how the export ended and no more.
-
-      Export       orders
-      Asked for by alice@example.com
-
-    Where to look
-      downpipe status 0123456789abcdef01234567
-      the worker's log, for the job's number
-
-    Job     0123456789abcdef01234567
-    ");
-    let own = downpipe_core::job::Job { requested_by: Requester::operator(), ..ready() };
-    assert_eq!(Notice::of_refusal(&own), None, "the operator gets the short one");
+    let notice = Notice::of(&ready(), &PLAIN).unwrap();
+    assert_snapshot!("short_ready", shown(&notice.shortened()));
+    assert_snapshot!("refusal", shown(&Notice::of_refusal(&ready(), &PLAIN).unwrap()));
+    let own = Job { requested_by: Requester::operator(), ..ready() };
+    assert_eq!(Notice::of_refusal(&own, &PLAIN), None, "the operator gets the short one");
 }
 
 #[test]
@@ -271,9 +181,11 @@ fn notice_exists_only_for_ended_jobs() {
         job.failure = failed().failure;
         job.state = state;
         let has_notice = matches!(state, JobState::Ready | JobState::Failed | JobState::Cancelled);
-        assert_eq!(Notice::of(&job, None, None).is_some(), has_notice, "{state:?}");
+        assert_eq!(Notice::of(&job, &PLAIN).is_some(), has_notice, "{state:?}");
+        assert_eq!(Notice::is_due(&job), has_notice, "{state:?}");
     }
-    assert_eq!(Notice::of(&job(JobState::Ready), None, None), None, "without a receipt there is no notice");
+    assert_eq!(Notice::of(&job(JobState::Ready), &PLAIN), None, "without a receipt there is no notice");
+    assert!(!Notice::is_due(&job(JobState::Ready)));
 }
 
 #[test]
@@ -292,7 +204,7 @@ proptest! {
         broken.failure.as_mut().unwrap().for_operator = true;
         for (mut job, to_operator) in [(ready(), false), (failed(), false), (broken, true)] {
             job.export = if other { long.clone() } else { export.clone() };
-            let notice = if to_operator { Notice::to_operator(&job, None) } else { Notice::of(&job, None, None) };
+            let notice = if to_operator { Notice::to_operator(&job, &PLAIN) } else { Notice::of(&job, &PLAIN) };
             let notice = notice.unwrap();
             prop_assert!(notice.subject.len() < 100, "{}", notice.subject);
             prop_assert!(notice.subject.bytes().all(|b| (b' '..=b'~').contains(&b)), "{:?}", notice.subject);

@@ -307,9 +307,12 @@ async fn checkpoint_under_another_session_setting_fails_and_names_it() {
         (Disposition::Fail, "session_changed", false)
     );
     assert!(
-        failure.message.contains(r#"sql_mode: expected "ANSI_QUOTES", got "STRICT_TRANS_TABLES""#),
+        failure
+            .words(downpipe_core::language::Language::En)
+            .message
+            .contains(r#"sql_mode: expected "ANSI_QUOTES", got "STRICT_TRANS_TABLES""#),
         "{}",
-        failure.message
+        failure.words(downpipe_core::language::Language::En).message
     );
     assert!(broken.checkpoint.is_some(), "the checkpoint is left for cleanup");
 }

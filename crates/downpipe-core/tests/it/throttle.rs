@@ -146,7 +146,8 @@ async fn deadline_reached_because_of_a_cap_names_it() {
     };
     assert_eq!(held_back, ("throttle.bytes_per_second", 60));
     let (_, failure) = of_export(&error);
-    assert_snapshot!(format!("{} {}", failure.message, failure.advice), @"The query took longer than it may. For 60 s of that time, throttle.bytes_per_second held it back. Ask for less at once, for example a shorter period. Or ask the people who run this export to change throttle.bytes_per_second.");
+    let words = failure.words(downpipe_core::language::Language::En);
+    assert_snapshot!(format!("{} {}", words.message, words.advice), @"The query took longer than it may. For 60 s of that time, throttle.bytes_per_second held it back. Ask for less at once, for example a shorter period. Or ask the people who run this export to change throttle.bytes_per_second.");
 }
 
 #[tokio::test(start_paused = true)]

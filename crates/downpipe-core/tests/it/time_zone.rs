@@ -230,7 +230,7 @@ async fn timestamp_as_resume_key_is_refused_where_clocks_were_changed() {
         export(&format!("title = 'T'\ntime_zone = 'Europe/Berlin'\n{RESUMED}"), "").await.unwrap_err();
     let (_, failure) = of_export(&error);
     assert!(failure.for_operator);
-    assert_snapshot!(failure.message, @r#"The export's definition does not fit its query: resume.column: expected a column that is no TIMESTAMP, because the clocks of Europe/Berlin have been changed and the same local time can be two instants, got "ts". Set time_zone = "UTC", or resume by UNIX_TIMESTAMP(ts)."#);
+    assert_snapshot!(failure.words(downpipe_core::language::Language::En).message, @r#"The export's definition does not fit its query: resume.column: expected a column that is no TIMESTAMP, because the clocks of Europe/Berlin have been changed and the same local time can be two instants, got "ts". Set time_zone = "UTC", or resume by UNIX_TIMESTAMP(ts)."#);
     for zone in ["Asia/Tokyo", "UTC"] {
         export(&format!("title = 'T'\ntime_zone = '{zone}'\n{RESUMED}"), "").await.unwrap();
     }
@@ -243,5 +243,9 @@ async fn timestamp_that_cannot_be_shown_in_utc_fails_as_the_definitions_fault() 
     let error = export(definition, r#", "profile": "lossless""#).await.unwrap_err();
     let (_, failure) = of_export(&error);
     assert_eq!((failure.code.as_str(), failure.for_operator), ("definition", true));
-    assert!(failure.message.contains("select UNIX_TIMESTAMP(ts)"), "{}", failure.message);
+    assert!(
+        failure.words(downpipe_core::language::Language::En).message.contains("select UNIX_TIMESTAMP(ts)"),
+        "{}",
+        failure.words(downpipe_core::language::Language::En).message
+    );
 }

@@ -16,6 +16,7 @@ use super::refusals::{Conflict, Missing, Refusals};
 use super::view::JobView;
 use crate::accept::takes_json;
 use crate::caller::Caller;
+use crate::language::ReaderLanguage;
 use crate::portal::{Portal, Ports};
 use crate::problem::Problem;
 use crate::reply::json;
@@ -39,6 +40,7 @@ use crate::reply::json;
 pub(crate) async fn cancel<P: Ports>(
     State(portal): State<Arc<Portal<P>>>,
     caller: Caller,
+    ReaderLanguage(language): ReaderLanguage,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -53,7 +55,7 @@ pub(crate) async fn cancel<P: Ports>(
         CancelOutcome::Ended(_) => return Err(Problem::has_ended()),
         CancelOutcome::Unknown => return Err(Problem::not_found()),
     };
-    let view = jobs::view(&portal, &job, false).await?;
+    let view = jobs::view(&portal, &job, false, language).await?;
     let mut response = json(status, &view);
     jobs::add_retry_after(&mut response, &view);
     Ok(response)

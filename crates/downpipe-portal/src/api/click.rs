@@ -11,6 +11,7 @@ use downpipe_app::click::{Accepted, Click, ClickError};
 use downpipe_app::estimate::estimate;
 use downpipe_core::error_chain::error_chain;
 use downpipe_core::job::Via;
+use downpipe_core::language::Language;
 use downpipe_core::request::ExportRequest;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -23,6 +24,7 @@ use super::view::JobView;
 use crate::accept::takes_json;
 use crate::body;
 use crate::caller::Caller;
+use crate::language::ReaderLanguage;
 use crate::portal::{Portal, Ports};
 use crate::problem::Problem;
 use crate::reply::json;
@@ -74,6 +76,7 @@ pub(crate) struct NewJobBody {
 pub(crate) async fn ask<P: Ports>(
     State(portal): State<Arc<Portal<P>>>,
     caller: Caller,
+    ReaderLanguage(language): ReaderLanguage,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -92,13 +95,17 @@ pub(crate) async fn ask<P: Ports>(
         jobs_per_person: Some(portal.jobs_per_person),
     };
     let accepted = portal.clicks().accept(&click).await?;
-    answer(&portal, accepted).await
+    answer(&portal, accepted, language).await
 }
 
 /// Answers with the job of a click.
-pub(super) async fn answer<P: Ports>(portal: &Portal<P>, accepted: Accepted) -> Result<Response, Problem> {
+pub(super) async fn answer<P: Ports>(
+    portal: &Portal<P>,
+    accepted: Accepted,
+    language: Language,
+) -> Result<Response, Problem> {
     let Accepted { job, repeated } = accepted;
-    let view = jobs::view(portal, &job, repeated).await?;
+    let view = jobs::view(portal, &job, repeated, language).await?;
     let mut response = json(if repeated { StatusCode::OK } else { StatusCode::ACCEPTED }, &view);
     jobs::add_retry_after(&mut response, &view);
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/jobs/{}", job.id)) {

@@ -7,6 +7,7 @@ use axum::http::header::{CONTENT_TYPE, LINK, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use downpipe_core::job::{Job, JobId, JobState};
+use downpipe_core::language::Language;
 use downpipe_core::ledger::{Cursor, JobFilter, Page};
 use jiff::Timestamp;
 use url::form_urlencoded;
@@ -15,6 +16,7 @@ use super::refusals::{Conflict, Missing, Refusals, Wrong};
 use super::view::{Facts, JobList, JobView};
 use crate::accept::takes_json;
 use crate::caller::Caller;
+use crate::language::ReaderLanguage;
 use crate::portal::{Portal, Ports};
 use crate::problem::Problem;
 use crate::query::Query;
@@ -51,7 +53,7 @@ struct Asked {
             Query,
             pattern = "^[0-9a-f]{24}(,[0-9a-f]{24}){0,99}$",
             description = "Ids of jobs, with commas, 100 at most. Those that are not the caller's are left out. It goes with no \
-                           other field."
+                           other field but `lang`."
         ),
         (
             "state" = Option<String>,
@@ -73,6 +75,12 @@ struct Asked {
             pattern = "^[0-9a-f]{40}$",
             description = "Where the page begins: `next` of the page before."
         ),
+        (
+            "lang" = Option<String>,
+            Query,
+            pattern = "^(en|ja)$",
+            description = "The language of failures; without it that of Accept-Language."
+        ),
         ("everyone" = Option<bool>, Query, description = "`true`: the jobs of all persons. Operators only.")
     ),
     responses(
@@ -86,14 +94,15 @@ struct Asked {
 pub(crate) async fn list<P: Ports>(
     State(portal): State<Arc<Portal<P>>>,
     caller: Caller,
+    ReaderLanguage(language): ReaderLanguage,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     takes_json(&headers)?;
     let asked = Asked::read(query.as_deref(), &caller)?;
     let (jobs, next) = match &asked.ids {
-        Some(ids) => (several(&portal, &caller, ids).await?, None),
-        None => page(&portal, &caller, &asked).await?,
+        Some(ids) => (several(&portal, &caller, ids, language).await?, None),
+        None => page(&portal, &caller, &asked, language).await?,
     };
     let link = next.as_ref().map(|next| next_link(&portal.url, query.as_deref(), next));
     let mut response = tagged(&headers, &JobList { jobs, next: next.map(|next| next.to_string()) });
@@ -109,7 +118,15 @@ pub(crate) async fn list<P: Ports>(
     path = "/api/v1/jobs/{id}",
     tag = "jobs",
     operation_id = "get_job",
-    params(("id" = String, Path, description = "The job's id.")),
+    params(
+        ("id" = String, Path, description = "The job's id."),
+        (
+            "lang" = Option<String>,
+            Query,
+            pattern = "^(en|ja)$",
+            description = "The language of a failure; without it that of Accept-Language."
+        )
+    ),
     responses(
         (
             status = 200,
@@ -125,12 +142,13 @@ pub(crate) async fn list<P: Ports>(
 pub(crate) async fn show<P: Ports>(
     State(portal): State<Arc<Portal<P>>>,
     caller: Caller,
+    ReaderLanguage(language): ReaderLanguage,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     takes_json(&headers)?;
     let job = visible(&portal, &caller, &id).await?;
-    let view = view(&portal, &job, false).await?;
+    let view = view(&portal, &job, false, language).await?;
     let mut response = tagged(&headers, &view);
     add_retry_after(&mut response, &view);
     Ok(response)
@@ -187,6 +205,7 @@ pub(super) async fn view<P: Ports>(
     portal: &Portal<P>,
     job: &Job,
     repeated: bool,
+    language: Language,
 ) -> Result<JobView, Problem> {
     let mut facts = Facts { repeated, ..Facts::default() };
     match job.state {
@@ -195,7 +214,7 @@ pub(super) async fn view<P: Ports>(
         JobState::Ready => facts.downloads = portal.ledger.downloads(&job.id).await?,
         _ => {}
     }
-    Ok(JobView::of(job, &facts, &portal.catalog, Timestamp::now()))
+    Ok(JobView::of(job, &facts, &portal.catalog, Timestamp::now(), language))
 }
 
 /// Says in a header when to ask again.
@@ -210,6 +229,7 @@ async fn several<P: Ports>(
     portal: &Portal<P>,
     caller: &Caller,
     ids: &[JobId],
+    language: Language,
 ) -> Result<Vec<JobView>, Problem> {
     let mut views = Vec::new();
     for job in portal.watched.several(ids, &portal.ledger).await?.iter().filter(|job| caller.may_see(job)) {
@@ -218,7 +238,7 @@ async fn several<P: Ports>(
             _ => None,
         };
         let facts = Facts { live, ..Facts::default() };
-        views.push(JobView::of(job, &facts, &portal.catalog, Timestamp::now()));
+        views.push(JobView::of(job, &facts, &portal.catalog, Timestamp::now(), language));
     }
     Ok(views)
 }
@@ -228,6 +248,7 @@ async fn page<P: Ports>(
     portal: &Portal<P>,
     caller: &Caller,
     asked: &Asked,
+    language: Language,
 ) -> Result<(Vec<JobView>, Option<Cursor>), Problem> {
     let filter = JobFilter {
         requester: (!asked.everyone).then_some(&caller.requester),
@@ -243,7 +264,7 @@ async fn page<P: Ports>(
         next = after;
         if next.is_none() || !jobs.is_empty() {
             let now = Timestamp::now();
-            let view = |job: &Job| JobView::of(job, &Facts::default(), &portal.catalog, now);
+            let view = |job: &Job| JobView::of(job, &Facts::default(), &portal.catalog, now, language);
             return Ok((jobs.iter().map(view).collect(), next));
         }
     }
@@ -262,19 +283,21 @@ fn next_link(url: &str, query: Option<&str>, next: &Cursor) -> String {
 }
 
 impl Asked {
-    const FIELDS: [&str; 6] = ["ids", "state", "export", "limit", "cursor", "everyone"];
+    const FIELDS: [&str; 7] = ["ids", "lang", "state", "export", "limit", "cursor", "everyone"];
 
     fn read(query: Option<&str>, caller: &Caller) -> Result<Self, Problem> {
         // Several by id are no page of anything.
         let by_id = query
             .is_some_and(|query| form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "ids"));
-        let known = if by_id { &Self::FIELDS[..1] } else { &Self::FIELDS };
+        let known = if by_id { &Self::FIELDS[..2] } else { &Self::FIELDS };
         let mut query = Query::read(query, known);
         let expected = format!("1 to {MAX_JOBS} job ids of 24 hexadecimal digits, with commas");
         let ids = query.take("ids", &expected, |text| {
             let ids: Vec<JobId> = text.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
             (ids.len() <= usize::try_from(MAX_JOBS).unwrap_or_default()).then_some(ids)
         });
+        // The language is read beside the header's; here it is only held against what there is.
+        let _ = query.take("lang", "en or ja", |text| text.parse::<Language>().ok());
         let states = JobState::ALL.map(JobState::as_str).join(", ");
         let asked = Self {
             ids,

@@ -17,6 +17,7 @@ use super::request::check_params;
 use super::view::JobView;
 use crate::accept::takes_json;
 use crate::caller::Caller;
+use crate::language::ReaderLanguage;
 use crate::portal::{Portal, Ports};
 use crate::problem::Problem;
 
@@ -40,6 +41,7 @@ use crate::problem::Problem;
 pub(crate) async fn retry<P: Ports>(
     State(portal): State<Arc<Portal<P>>>,
     caller: Caller,
+    ReaderLanguage(language): ReaderLanguage,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -53,7 +55,7 @@ pub(crate) async fn retry<P: Ports>(
     let again =
         Retry { via: Via::App, app: Some(&caller.app), jobs_per_person: Some(portal.jobs_per_person) };
     let accepted = retry::retry(&portal.clicks(), &portal.catalog, &job, &again).await?;
-    answer(&portal, accepted).await
+    answer(&portal, accepted, language).await
 }
 
 impl From<RetryError> for Problem {

@@ -127,9 +127,18 @@ async fn failed_job_says_what_its_requester_may_read() {
     let job = portal.get(ALICE, &format!("/api/v1/jobs/{id}")).await;
     assert_eq!(
         job.json()["failure"],
-        json!({ "code": "query_failed", "message": "The query failed.", "advice": "Tell the operator." })
+        json!({
+            "code": "query_failed",
+            "message": "The database could not answer the query (error 1054).",
+            "advice": "Asking again will not help. Tell the people who run this export the job number.",
+        })
     );
     assert!(!job.text.contains("SELECT"), "{}", job.text);
+    let message = "データベースでクエリを実行できませんでした（エラー 1054）。";
+    for path in [format!("/api/v1/jobs/{id}?lang=ja"), format!("/api/v1/jobs?lang=ja&ids={id}")] {
+        let answer = portal.get(ALICE, &path).await;
+        assert!(answer.text.contains(message), "{path}: {}", answer.text);
+    }
 }
 
 #[tokio::test]

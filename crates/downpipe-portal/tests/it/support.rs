@@ -204,11 +204,9 @@ impl TestPortal {
     pub(crate) async fn make_fail(&self, id: &str) {
         let lease = self.claim(id).await;
         let failure = Failure {
-            code: "query_failed".to_owned(),
-            message: "The query failed.".to_owned(),
-            advice: "Tell the operator.".to_owned(),
             for_operator: true,
             detail: Some("SELECT secret".to_owned()),
+            ..Failure::new("query_failed").with("error", 1054)
         };
         self.portal.ledger.fail(&lease, &failure).await.unwrap();
     }

@@ -1,97 +1,75 @@
-//! The notices, caught before they become e-mail.
-//!
-//! MiniStack delivers no e-mail. SNS gives the same notice to every subscriber, so the demo subscribes a queue with the
-//! filter that `downpipe subscribe` would give to Alice's address.
+//! The e-mails that the local SES has sent. It delivers none of them, and shows them all.
 
 use std::{
-    fmt,
+    fmt, thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::console::Console;
 use crate::aws_cli::AwsCli;
+use crate::stack::{StackEnv, http_get};
 
-const QUEUE: &str = "downpipe-demo-inbox";
 const TIMEOUT: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(100);
 
-/// Alice's inbox.
-pub(super) struct Inbox {
-    url: String,
+/// The mails that were sent.
+pub(super) struct Inbox<'a> {
+    env: &'a StackEnv,
 }
 
-/// An e-mail's two parts that are ours; the frame is SNS's own.
+/// An e-mail, as a person without HTML sees it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Mail {
+    source: String,
+    to: Vec<String>,
     subject: String,
-    message: String,
-    message_attributes: Value,
+    body_text: String,
 }
 
 impl fmt::Display for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Subject: {}\n\n{}", self.subject, self.message.trim_end())
+        let Self { source, to, subject, body_text } = self;
+        write!(f, "From: {source}\nTo: {}\nSubject: {subject}\n\n{}", to.join(", "), body_text.trim_end())
     }
 }
 
-impl Inbox {
-    /// Subscribes the inbox to the notices for `recipient`. Doing it again changes nothing.
-    pub(super) fn subscribe(
-        aws: AwsCli<'_>,
-        console: &Console,
-        topic: &str,
-        recipient: &str,
-    ) -> Result<Self> {
-        let answer = aws.json(&["sqs", "create-queue", "--queue-name", QUEUE])?;
-        let url = answer["QueueUrl"].as_str().context("the inbox has no address")?.to_owned();
-        let question = ["sqs", "get-queue-attributes", "--queue-url", &url, "--attribute-names", "QueueArn"];
-        let answer = aws.json(&question)?;
-        let arn = answer["Attributes"]["QueueArn"].as_str().context("the inbox has no ARN")?;
-        // The queue's policy would have to let the topic in on AWS.
-        let filter = json!({"FilterPolicy": json!({"recipient": [recipient]}).to_string()}).to_string();
-        let endpoint = ["--protocol", "sqs", "--notification-endpoint", arn, "--attributes", &filter];
-        let subscribe = [&["sns", "subscribe", "--topic-arn", topic], &endpoint[..]].concat();
-        console.command(&[&["aws"], &subscribe[..]].concat());
-        aws.text(&subscribe)?;
-        Ok(Self { url })
+/// Has SES verify an address. Doing it again changes nothing.
+pub(super) fn verify(aws: AwsCli<'_>, console: &Console, address: &str) -> Result<()> {
+    let verify = ["ses", "verify-email-identity", "--email-address", address];
+    console.command(&[&["aws"], &verify[..]].concat());
+    aws.text(&verify).map(drop)
+}
+
+impl<'a> Inbox<'a> {
+    /// Returns the mails that the SES of this stack has sent.
+    pub(super) fn of(env: &'a StackEnv) -> Self {
+        Self { env }
     }
 
-    /// Waits for the notice about this job. What earlier runs left behind is thrown away.
-    pub(super) fn wait_for(&self, aws: AwsCli<'_>, job: &str) -> Result<Mail> {
+    /// Waits for the mail about this job.
+    pub(super) fn wait_for(&self, job: &str) -> Result<Mail> {
         let deadline = Instant::now() + TIMEOUT;
         while Instant::now() < deadline {
-            let mut mails = self.receive(aws)?.into_iter();
-            if let Some(mail) = mails.find(|mail| mail.message_attributes["job_id"]["Value"] == job) {
+            if let Some(mail) = self.sent()?.into_iter().find(|mail| mail.body_text.contains(job)) {
                 return Ok(mail);
             }
+            thread::sleep(POLL);
         }
-        bail!("no notice about the job {job} came within {} s", TIMEOUT.as_secs());
+        bail!("no mail about the job {job} came within {} s", TIMEOUT.as_secs());
     }
 
-    fn receive(&self, aws: AwsCli<'_>) -> Result<Vec<Mail>> {
-        let queue = ["--queue-url", self.url.as_str()];
-        let receive =
-            ["sqs", "receive-message", "--max-number-of-messages", "10", "--wait-time-seconds", "5"];
-        let answer = aws.json(&[&receive[..], &queue[..]].concat())?;
-        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
-        let mut mails = Vec::new();
-        for message in &messages {
-            let body = message["Body"].as_str().context("a notice has no body")?;
-            mails.push(serde_json::from_str(body).context("a notice is not what SNS sends")?);
-        }
-        let entries: Vec<Value> = messages
-            .iter()
-            .enumerate()
-            .map(|(id, message)| json!({"Id": id.to_string(), "ReceiptHandle": message["ReceiptHandle"]}))
-            .collect();
-        if !entries.is_empty() {
-            let entries = Value::from(entries).to_string();
-            aws.text(&[&["sqs", "delete-message-batch", "--entries", &entries], &queue[..]].concat())?;
-        }
-        Ok(mails)
+    fn sent(&self) -> Result<Vec<Mail>> {
+        let address = self.env.aws_endpoint_url.trim_start_matches("http://").trim_end_matches('/');
+        let answer: Value = serde_json::from_str(&http_get(address, "/_ministack/ses/messages")?)?;
+        let accounts = answer["messages"].as_object().context("SES lists no mails")?;
+        let mails = accounts.values().filter_map(Value::as_array).flatten();
+        mails
+            .map(|mail| serde_json::from_value(mail.clone()).context("a mail is not what SES lists"))
+            .collect()
     }
 }

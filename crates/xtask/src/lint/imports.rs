@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 /// The core's folders and files, from the top down. Those of one line never import each other.
-const CORE_LAYERS: [&[&str]; 8] = [
+const CORE_LAYERS: [&[&str]; 9] = [
     &["failure"],
     &["export"],
     &["request"],
@@ -16,6 +16,7 @@ const CORE_LAYERS: [&[&str]; 8] = [
     &["catalog"],
     &["message", "store", "ledger", "cache", "notice"],
     &["job"],
+    &["words", "phrases"],
     &["error_chain", "language", "mutex", "queue", "login", "requester", "untrusted_text"],
 ];
 

@@ -24,7 +24,7 @@ const MYSQL_PROTOCOL: u8 = 10;
 const MYSQL_ERROR: u8 = 0xff;
 
 /// Returns a body of `GET http://ADDRESS/PATH`; an answer other than 200 is an error.
-pub(super) fn http_get(address: &str, path: &str) -> Result<String> {
+pub(crate) fn http_get(address: &str, path: &str) -> Result<String> {
     get(connect(address)?, address, path)
 }
 

@@ -38,7 +38,7 @@ use std::{path::PathBuf, thread};
 use anyhow::{Context, Result, anyhow};
 
 pub(crate) use self::{
-    apt::install as install_packages, env::quote, install::find_program, step::Steps,
+    apt::install as install_packages, env::quote, health::http_get, install::find_program, step::Steps,
     venv::ensure_in as ensure_venv,
 };
 use self::{

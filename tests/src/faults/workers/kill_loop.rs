@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use downpipe_app::worker::MAX_ATTEMPTS;
 use downpipe_core::job::{Job, JobId, JobState};
+use downpipe_core::language::Language;
 use sqlx::AssertSqlSafe;
 use tokio::time::Instant;
 use xtask::faults::Outcome;
@@ -230,7 +231,7 @@ impl KillLoop {
             } else if options.resumable || job.attempts_since_progress < MAX_ATTEMPTS {
                 let (state, attempts_since_progress, failure) =
                     (job.state, job.attempts_since_progress, job.failure.as_ref());
-                let message = failure.map_or("", |failure| &failure.message);
+                let message = failure.map_or_else(String::new, |failure| failure.words(Language::En).message);
                 outcome
                     .wrong
                     .push(format!("job {id} of {options:?} is {state:?}, after {attempts_since_progress} attempts since progress: {message}"));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::types::Object;
 use downpipe_core::job::JobId;
+use downpipe_core::language::Language;
 use xtask::faults::Outcome;
 
 use super::scene::{ExportOptions, LEASE, WorkerScene};
@@ -71,8 +72,8 @@ pub async fn deadline(fault_run: &FaultRun, plan: &Plan) -> Outcome {
             let mut worker = scene.worker(&["--run-seconds", RUN]);
             scene.wait_for_success(&mut worker).await;
             let failure = scene.find(&job).await.and_then(|job| job.failure);
-            let words =
-                failure.map(|failure| format!("{} {}", failure.message, failure.advice)).unwrap_or_default();
+            let words = failure.map(|failure| failure.words(Language::En));
+            let words = words.map(|words| format!("{} {}", words.message, words.advice)).unwrap_or_default();
             let run = scene.inspect(&job, 1, 1..=1).await.must_fail(&["timed_out"]);
             run.wrong_if(!words.contains("[resume]"), format!("the failure names no fix: {words}"))
         })

@@ -27,11 +27,9 @@ async fn text_of_a_job_is_escaped_in_status_and_list() {
     let claim = ledger.claim(&job.id, "m-1", Duration::from_secs(60)).await.unwrap();
     let Claim::Granted(lease, _) = claim else { panic!("{claim:?}") };
     let failure = Failure {
-        code: "query_failed".to_owned(),
-        message: format!("message {HOSTILE}"),
-        advice: format!("advice {HOSTILE}"),
         for_operator: true,
         detail: Some(format!("Table '{HOSTILE}\nstate         ready' doesn't exist")),
+        ..Failure::new("definition").in_case("query").with("reason", HOSTILE)
     };
     ledger.fail(&lease, &failure).await.unwrap();
     let shell = Shell::on(&database);

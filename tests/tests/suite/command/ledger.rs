@@ -21,11 +21,8 @@ async fn failed_job(database: &TestDatabase) -> JobId {
     let claim = ledger.claim(&job.id, "m-1", Duration::from_secs(60)).await.unwrap();
     let Claim::Granted(lease, _) = claim else { panic!("{claim:?}") };
     let failure = Failure {
-        code: "query_failed".to_owned(),
-        message: "The database could not answer the query (error 1146).".to_owned(),
-        advice: "Tell the operator.".to_owned(),
-        for_operator: false,
         detail: Some("Table 'orders' doesn't exist".to_owned()),
+        ..Failure::new("query_failed").with("error", 1146)
     };
     ledger.fail(&lease, &failure).await.unwrap();
     job.id
@@ -70,7 +67,7 @@ async fn status_and_list_show_a_job() {
     notified      -
     failure       query_failed
                   The database could not answer the query (error 1146).
-                  Tell the operator.
+                  Asking again will not help. Tell the people who run this export the job number.
     detail        Table 'orders' doesn't exist
     ");
     let mut json = shell.run(&["status", id.as_str(), "--json"]).json();
@@ -78,6 +75,8 @@ async fn status_and_list_show_a_job() {
     assert_eq!((others.remove("ahead"), others.remove("downloads")), (Some(Value::Null), Some(json!([]))));
     assert_eq!((&json["id"], &json["state"]), (&id.as_str().into(), &"failed".into()));
     assert_eq!(json["failure"]["code"], "query_failed");
+    assert_eq!(json["failure"]["args"], json!({ "error": 1146 }));
+    assert_eq!(json["failure"]["message"], "The database could not answer the query (error 1146).");
 
     let list = shell.run(&["list"]).printed();
     let (header, row) = list.trim_end().split_once('\n').unwrap();

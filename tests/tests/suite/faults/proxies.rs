@@ -7,10 +7,10 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use downpipe_aws::{SecretLogin, SnsTopic, SqsQueue};
 use downpipe_core::error_chain::error_chain;
-use downpipe_core::job::JobState;
-use downpipe_core::notice::{Notice, Notifier as _};
+use downpipe_core::notice::Notifier as _;
 use downpipe_core::queue::Queue as _;
 use downpipe_core::source::{RowSource as _, SourceError};
+use downpipe_core::testing::sample_notices;
 use downpipe_mysql::{Database, MySqlSource};
 use downpipe_tests::database::TestDatabase;
 use downpipe_tests::faults::http_proxy::{Action, HttpProxy, Moment, Rule};
@@ -31,14 +31,8 @@ async fn proxied() -> (HttpProxy, SdkConfig) {
 async fn publish_throttled_by_sns_is_retried() {
     let (proxy, config) = proxied().await;
     let topic = SnsTopic::new(&config, aws::topic(&config).await);
-    let notice = Notice {
-        recipient: "alice@example.com".parse().unwrap(),
-        export: "orders".to_owned(),
-        status: JobState::Ready,
-        job_id: "0123456789abcdef01234567".to_owned(),
-        subject: "Export orders is ready".to_owned(),
-        body: "It is ready.\n".to_owned(),
-    };
+    let alice = "alice@example.com".parse().unwrap();
+    let (_, notice) = sample_notices(&alice).into_iter().next().unwrap();
     proxy.add_rule(Rule::on("Publish", Action::Answer(400, "Throttling")).times(2));
     topic.publish(&notice).await.unwrap();
     assert_eq!((proxy.count("Publish"), proxy.injected()), (3, 2));

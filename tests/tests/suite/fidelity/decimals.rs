@@ -1,6 +1,7 @@
 //! Tests the types of decimal columns in Parquet, as other programs read them.
 
 use downpipe_core::failure::{self, Disposition};
+use downpipe_core::language::Language;
 use downpipe_tests::database::{Server, TestDatabase};
 use downpipe_tests::export::{export, try_export};
 use downpipe_tests::readers::{
@@ -132,8 +133,16 @@ async fn amounts_after_a_group_of_zeros_are_written() {
     let ones = sql.replace("0, amount", "1, amount");
     let (next, failure) = failure::of_export(&try_export(&database, &ones, PARQUET).await.unwrap_err());
     assert_eq!((next, failure.code.as_str()), (Disposition::Fail, "does_not_fit"));
-    assert!(failure.message.contains("row 120001, column \"amount\""), "{}", failure.message);
-    assert!(failure.message.contains("as = \"decimal(10,2)\""), "{}", failure.message);
+    assert!(
+        failure.words(Language::En).message.contains("row 120001, column \"amount\""),
+        "{}",
+        failure.words(Language::En).message
+    );
+    assert!(
+        failure.words(Language::En).message.contains("as = \"decimal(10,2)\""),
+        "{}",
+        failure.words(Language::En).message
+    );
     assert_eq!(types(&database, &ones, said).await[1], "DECIMAL(10,2)");
 }
 
@@ -170,6 +179,10 @@ async fn given_decimal_type_holds_in_every_format() {
             (next, failure.code.as_str(), failure.for_operator),
             (Disposition::Fail, "definition", true)
         );
-        assert!(failure.message.contains(words), "{}", failure.message);
+        assert!(
+            failure.words(Language::En).message.contains(words),
+            "{}",
+            failure.words(Language::En).message
+        );
     }
 }

@@ -4,6 +4,7 @@
 use downpipe_core::error_chain::error_chain;
 use downpipe_core::export::ExportError;
 use downpipe_core::failure::{self, Disposition};
+use downpipe_core::language::Language;
 use downpipe_core::source::SourceError;
 use downpipe_tests::database::TestDatabase;
 use downpipe_tests::export::{export, try_export};
@@ -83,8 +84,14 @@ async fn long_cell_in_a_workbook_is_refused() {
     assert_eq!(error_chain(&error), words);
     let (next, failure) = failure::of_export(&error);
     assert_eq!((next, failure.code.as_str()), (Disposition::Fail, "does_not_fit"));
-    assert_eq!(failure.message, format!("The result cannot be written in this format: {words}."));
-    assert_eq!(failure.advice, "Ask for another format, such as csv, which takes every value.");
+    assert_eq!(
+        failure.words(Language::En).message,
+        format!("The result cannot be written in this format: {words}.")
+    );
+    assert_eq!(
+        failure.words(Language::En).advice,
+        "Ask for another format, such as csv, which takes every value."
+    );
 }
 
 /// Builds a query of so many columns, each with its number as value. MySQL's limit of 4,096 applies
@@ -203,9 +210,20 @@ async fn vector_column_is_refused_unless_the_query_converts_it() {
     assert!(matches!(error, ExportError::Source(SourceError::UnknownType(_))), "{error:?}");
     let (next, failure) = failure::of_export(&error);
     assert_eq!((next, failure.code.as_str()), (Disposition::Fail, "unknown_type"));
-    assert_eq!(failure.message, "The query returns a column of a type that cannot be read, such as VECTOR.");
-    assert!(failure.advice.contains("VECTOR_TO_STRING(column)"), "{}", failure.advice);
-    assert!(failure.advice.contains("CAST(column AS BINARY)"), "{}", failure.advice);
+    assert_eq!(
+        failure.words(Language::En).message,
+        "The query returns a column of a type that cannot be read, such as VECTOR."
+    );
+    assert!(
+        failure.words(Language::En).advice.contains("VECTOR_TO_STRING(column)"),
+        "{}",
+        failure.words(Language::En).advice
+    );
+    assert!(
+        failure.words(Language::En).advice.contains("CAST(column AS BINARY)"),
+        "{}",
+        failure.words(Language::En).advice
+    );
 
     let sql = "SELECT id, VECTOR_TO_STRING(v) AS v FROM embeddings ORDER BY id";
     let exported = export(&database, sql, "").await;

@@ -21,7 +21,7 @@ const CRATES: [&str; 8] = [
 ];
 
 /// Files by what their paths begin with, and the statements of the role that allow what they call.
-const STATEMENTS: [(&[&str], &[&str]); 6] = [
+const STATEMENTS: [(&[&str], &[&str]); 7] = [
     (&["downpipe-aws/src/catalog.rs"], &["ReadDefinitions", "ListDefinitions"]),
     // The second has the long documents of a ledger in DynamoDB, below the same prefix.
     (
@@ -30,6 +30,7 @@ const STATEMENTS: [(&[&str], &[&str]); 6] = [
     ),
     (&["downpipe-aws/src/dynamodb/table.rs", "downpipe-aws/src/dynamodb/writes.rs"], &["Jobs", "FindJobs"]),
     (&["downpipe-aws/src/secrets.rs"], &["DatabaseSecret", "SigningSecret"]),
+    (&["downpipe-aws/src/ses/"], &["Mail"]),
     (&["downpipe-aws/src/sns.rs"], &["Notice"]),
     (&["downpipe-aws/src/sqs.rs"], &["Queue"]),
 ];
@@ -37,7 +38,7 @@ const STATEMENTS: [(&[&str], &[&str]); 6] = [
 /// What each operation needs, by the names that the SDK and IAM have for them. Operations without an action are the operator's,
 /// who has permissions of their own.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>
-const ACTIONS: [(&str, &[&str]); 30] = [
+const ACTIONS: [(&str, &[&str]); 31] = [
     // Without ListBucket an absent object is a forbidden one.
     ("head_object", &["s3:GetObject", "s3:ListBucket"]),
     ("get_object", &["s3:GetObject"]),
@@ -64,6 +65,7 @@ const ACTIONS: [(&str, &[&str]); 30] = [
     // `downpipe redrive` looks for the dead letters.
     ("get_queue_url", &[]),
     ("publish", &["sns:Publish"]),
+    ("send_email", &["ses:SendEmail"]),
     // `downpipe subscribe`.
     ("subscribe", &[]),
     ("get_secret_value", &["secretsmanager:GetSecretValue"]),
@@ -134,11 +136,12 @@ fn needed(operations: &BTreeSet<String>) -> BTreeSet<&'static str> {
 /// Returns the actions that a part of the template allows.
 fn allowed(policy: &str) -> BTreeSet<&str> {
     let words = policy.split(|c: char| !c.is_ascii_alphanumeric() && c != ':');
-    // `s3:prefix` is a condition's, and `s3:::` begins a bucket's ARN.
+    // `s3:prefix` and `ses:FromAddress:` are a condition's, and `s3:::` begins a bucket's ARN.
     let is_action = |word: &&str| {
         word.split_once(':').is_some_and(|(service, action)| {
-            ["dynamodb", "s3", "secretsmanager", "sns", "sqs"].contains(&service)
+            ["dynamodb", "s3", "secretsmanager", "ses", "sns", "sqs"].contains(&service)
                 && action.starts_with(|c: char| c.is_ascii_uppercase())
+                && !action.ends_with(':')
         })
     };
     words.filter(is_action).collect()

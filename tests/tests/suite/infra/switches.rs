@@ -38,6 +38,16 @@ fn valkey() -> Parameters {
     with(&signed(VALKEY), &parameters([("CacheArn", CACHE), ("CacheUserArn", CACHE_USER)]))
 }
 
+/// Mail in place of a topic.
+fn mail() -> Parameters {
+    parameters([
+        ("Notice", "ses"),
+        ("MailFrom", "exports@example.com"),
+        ("Operators", "a@example.com,b@example.com"),
+        ("Language", "ja"),
+    ])
+}
+
 fn with(first: &Parameters, second: &Parameters) -> Parameters {
     first.iter().chain(second).map(|(name, value)| (*name, value.clone())).collect()
 }
@@ -55,6 +65,7 @@ fn options() -> Vec<Parameters> {
         parameters([("DatabaseAuth", "iam"), ("DatabaseUserArn", user)]),
         parameters([("DatabaseSecretKeyArn", KEY), ("DatabaseCa", "/opt/ca.pem"), ("Architecture", "arm64")]),
         parameters([("SigningSecretArn", SIGNING), ("PortalUrl", "https://downloads.example.com")]),
+        mail(),
         parameters([
             ("CatalogBucket", "catalog"),
             ("AlarmTopicArn", "arn:aws:sns:us-east-1:123456789012:alarms"),
@@ -121,6 +132,30 @@ fn memcached_of_the_template_needs_no_right_and_no_cache_is_none() {
 }
 
 #[test]
+fn mail_of_the_template_is_sent_from_one_address() {
+    let [mail, none] = [with(&required(), &mail()), required()].map(|set| Expansion::of(TEMPLATE, set));
+    let variable = |expansion: &Expansion, name: &str| variables(expansion)[name].clone();
+    for (name, value) in [
+        ("DOWNPIPE_NOTICE", "ses"),
+        ("DOWNPIPE_MAIL_FROM", "exports@example.com"),
+        ("DOWNPIPE_OPERATORS", "a@example.com,b@example.com"),
+        ("DOWNPIPE_LANGUAGE", "ja"),
+    ] {
+        assert_eq!(variable(&mail, name), value);
+    }
+    let mails = of_service(&mail, "ses");
+    assert_eq!((mails.len(), &mails[0]["Action"]), (1, &json!("ses:SendEmail")));
+    let from = json!({ "StringEquals": { "ses:FromAddress": "exports@example.com" } });
+    assert_eq!(mails[0]["Condition"], from);
+    assert!(of_service(&none, "ses").is_empty());
+    assert_eq!(
+        (variable(&none, "DOWNPIPE_NOTICE"), variable(&none, "DOWNPIPE_LANGUAGE")),
+        (json!("sns"), json!("en"))
+    );
+    assert!(variables(&none).get("DOWNPIPE_MAIL_FROM").is_none_or(|value| value.is_null()));
+}
+
+#[test]
 fn ledger_table_of_the_template_is_the_only_one_that_the_role_reaches() {
     let set = with(&required(), &parameters([("LedgerTable", "downpipe-ledger"), ("LedgerKeyArn", KEY)]));
     let [table, none] = [set, required()].map(|set| Expansion::of(TEMPLATE, set));
@@ -137,13 +172,16 @@ fn ledger_table_of_the_template_is_the_only_one_that_the_role_reaches() {
 }
 
 #[test]
-fn half_a_cache_or_a_key_without_a_table_is_refused() {
+fn switch_without_what_it_needs_is_refused() {
     let sets = [
         parameters([("CacheUrl", MEMCACHED), ("SigningSecretArn", SIGNING)]),
         with(&vpc(), &parameters([("CacheUrl", MEMCACHED)])),
         with(&signed(VALKEY), &parameters([("CacheArn", CACHE)])),
         with(&signed(VALKEY), &parameters([("CacheUserArn", CACHE_USER)])),
         parameters([("LedgerKeyArn", KEY)]),
+        parameters([("Notice", "ses")]),
+        parameters([("MailFrom", "exports@example.com")]),
+        parameters([("Operators", "a@example.com")]),
     ];
     let refusals = [
         "CacheUrl is given, so SubnetIds must be given too; a cache is reached only from its network.",
@@ -151,6 +189,9 @@ fn half_a_cache_or_a_key_without_a_table_is_refused() {
         "CacheArn is given, so CacheUrl and CacheUserArn must be given too.",
         "CacheUserArn is given, so CacheArn must name the cache of that user.",
         "LedgerKeyArn is given, so LedgerTable must name the table that it encrypts.",
+        "Notice is ses, so MailFrom must be given too.",
+        "MailFrom is given, so Notice must be ses; SNS has a sender of its own.",
+        "Operators is given, so Notice must be ses; with sns the operator subscribes to the topic.",
     ];
     let sets = sets.map(|set| with(&required(), &set));
     for (expansion, refusal) in Expansion::each(TEMPLATE, &sets).iter().zip(refusals) {

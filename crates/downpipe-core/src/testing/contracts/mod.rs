@@ -4,6 +4,7 @@
 
 mod cache;
 mod ledger;
+mod notifier;
 mod rename;
 mod resume;
 mod samples;
@@ -13,6 +14,7 @@ mod store;
 
 pub use cache::cache_contract;
 pub use ledger::ledger_contract;
+pub use notifier::notifier_contract;
 pub use rename::{Seen, rename_contract};
 pub use resume::resume_contract;
 pub use shared_store::shared_store_contract;

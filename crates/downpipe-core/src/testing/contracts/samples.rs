@@ -44,11 +44,9 @@ pub(super) fn requester(address: &str) -> Requester {
 
 pub(super) fn failure(code: &str) -> Failure {
     Failure {
-        code: code.to_owned(),
-        message: "It did not work — 残念.".to_owned(),
-        advice: "Try \"again\".".to_owned(),
         for_operator: true,
         detail: Some("line one\nline two".to_owned()),
+        ..Failure::new(code).in_case("held_back").with("key", "\"残念\" —").with("seconds", 312)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use downpipe_core::cache::LiveProgress;
 use downpipe_core::catalog::Catalog;
-use downpipe_core::job::{Failure, FileReceipt, Job, JobState};
+use downpipe_core::job::{Failure, FailureWords, FileReceipt, Job, JobState};
+use downpipe_core::language::Language;
 use downpipe_core::ledger::Download;
 use downpipe_core::message::Message;
 use downpipe_core::request::ExportRequest;
@@ -130,15 +131,21 @@ struct FileView {
 struct FailureView {
     /// A stable name for programs.
     code: String,
-    /// What happened.
+    /// What happened, in the reader's language.
     message: String,
     /// What to do about it.
     advice: String,
 }
 
 impl JobView {
-    /// Returns a job as its requester sees it.
-    pub(crate) fn of(job: &Job, facts: &Facts, catalog: &Catalog, now: Timestamp) -> Self {
+    /// Returns a job as its requester sees it, in their language.
+    pub(crate) fn of(
+        job: &Job,
+        facts: &Facts,
+        catalog: &Catalog,
+        now: Timestamp,
+        language: Language,
+    ) -> Self {
         let receipt = job.receipt.as_ref();
         let title = receipt.map(|receipt| receipt.title.clone());
         let files = receipt.map(|receipt| receipt.files.as_slice()).unwrap_or_default();
@@ -161,7 +168,11 @@ impl JobView {
             finished_at: job.finished_at,
             expires_at: receipt.map(|receipt| receipt.expires_at),
             files: (1..).zip(files).map(|(n, file)| FileView::of(n, file, &facts.downloads)).collect(),
-            failure: job.failure.as_ref().filter(|_| job.state == JobState::Failed).map(FailureView::of),
+            failure: job
+                .failure
+                .as_ref()
+                .filter(|_| job.state == JobState::Failed)
+                .map(|failure| FailureView::of(failure, language)),
             repeated: facts.repeated,
             poll_after_seconds: poll_after(job, now),
         }
@@ -226,8 +237,9 @@ impl FileView {
 
 impl FailureView {
     /// Leaves out what only the operator may read.
-    fn of(failure: &Failure) -> Self {
-        Self { code: failure.code.clone(), message: failure.message.clone(), advice: failure.advice.clone() }
+    fn of(failure: &Failure, language: Language) -> Self {
+        let FailureWords { message, advice } = failure.words(language);
+        Self { code: failure.code.clone(), message, advice }
     }
 }
 
