@@ -7,7 +7,7 @@ pub mod bench;
 mod cargo;
 pub mod demo;
 pub mod deploy;
-mod document;
+pub mod document;
 pub mod enforce;
 pub mod faults;
 pub mod fuzz;
