@@ -4,6 +4,7 @@
 
 pub mod aws_cli;
 pub mod bench;
+pub mod browser;
 mod cargo;
 pub mod demo;
 pub mod deploy;
