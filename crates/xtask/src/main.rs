@@ -61,7 +61,7 @@ enum Command {
     Enforce(EnforceOptions),
     /// Test the portal in Chromium, on the local stack
     Browser(BrowserOptions),
-    /// Build the zip for Lambda: the optimised worker, and the definitions in exports/
+    /// Build the zips for Lambda: worker and portal, optimised, each with the definitions in exports/
     Package,
     /// Start and stop MySQL and local AWS, for the tests and the demo
     #[command(subcommand)]

@@ -1,5 +1,6 @@
 //! Tests the portal as an app uses it: `downpipe serve`, a worker, MySQL, SQS and S3.
 
+mod deployed;
 mod example;
 mod recipes;
 mod support;

@@ -60,7 +60,9 @@ fn script_is_small_and_has_nothing_that_a_strict_page_refuses() {
     gzip.write_all(SCRIPT.as_bytes()).unwrap();
     let bytes = gzip.finish().unwrap().len();
     assert!(bytes < MAX_BYTES, "expected less than {MAX_BYTES} bytes, got {bytes}");
-    for refused in ["innerHTML", "insertAdjacent", "eval(", "cookie", "localStorage", "createElement('style')"] {
+    for refused in
+        ["innerHTML", "insertAdjacent", "eval(", "cookie", "localStorage", "createElement('style')"]
+    {
         assert!(!SCRIPT.contains(refused), "{refused}");
     }
 }
