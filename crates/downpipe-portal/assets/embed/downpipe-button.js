@@ -284,7 +284,7 @@ a{color:inherit;line-height:44px}
       // Later a click means a new file.
       this.#keep();
       clearTimeout(this.#linkTimer);
-      this.#linkTimer = setTimeout(() => this.#reset(), Math.max(Date.parse(until) - Date.now(), 60_000));
+      this.#linkTimer = setTimeout(() => this.#reset(), Math.min(Math.max(Date.parse(until) - Date.now(), 6e4), 36e5));
     }
 
     #fail(error) {
