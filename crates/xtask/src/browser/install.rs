@@ -55,11 +55,11 @@ fn missing_packages() -> Vec<&'static str> {
 
 /// Returns whether the libraries were installed from the files as they are now. npm writes its own list last.
 fn is_installed(folder: &Path) -> bool {
-    let is_same = |file: &&str| {
+    let is_same = |file: &str| {
         let source = fs::read(workspace::path(TESTS).join(file)).ok();
         source.is_some() && source == fs::read(folder.join(file)).ok()
     };
-    folder.join("node_modules/.package-lock.json").exists() && FILES.iter().all(|file| is_same(&file))
+    folder.join("node_modules/.package-lock.json").exists() && FILES.into_iter().all(is_same)
 }
 
 fn install_libraries(folder: &Path) -> Result<()> {
