@@ -74,6 +74,11 @@ impl Downpipe {
         self.deployment.output(name).unwrap()
     }
 
+    /// Returns what was deployed.
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
     /// Returns the name of the CloudFormation stack.
     pub fn stack_name(&self) -> &str {
         &self.deployment.stack_name

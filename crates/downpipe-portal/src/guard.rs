@@ -23,7 +23,7 @@ use crate::problem::Problem;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
-/// Headers of every answer. An answer is of one person, and no page.
+/// Headers of every answer that says nothing else. An answer is of one person, and no page.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (
@@ -89,7 +89,7 @@ fn explain(response: &mut Response, id: &str) {
 
 fn add_headers(headers: &mut HeaderMap, id: &str, is_encrypted: bool) {
     for (name, value) in HEADERS {
-        headers.insert(name, value);
+        headers.entry(name).or_insert(value);
     }
     if is_encrypted {
         let a_year = HeaderValue::from_static("max-age=31536000");

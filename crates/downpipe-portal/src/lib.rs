@@ -9,6 +9,7 @@ mod api;
 mod body;
 mod caller;
 pub mod config;
+mod embed;
 mod guard;
 mod history;
 mod language;

@@ -12,6 +12,7 @@ use axum::middleware::from_fn_with_state;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::api;
+use crate::embed;
 use crate::guard::guard;
 use crate::portal::{Portal, Ports};
 use crate::problem::Problem;
@@ -24,6 +25,8 @@ pub fn router<P: Ports>(portal: Arc<Portal<P>>) -> Router {
     api::routes::<P>()
         .fallback(|| async { Problem::not_found() })
         .layer(cors(Arc::clone(&portal)))
+        // Pages of every origin load the button's script, so the rule of the apps' origins is not for it.
+        .merge(embed::routes::<P>())
         .layer(from_fn_with_state(Arc::clone(&portal), guard::<P>))
         .with_state(portal)
 }

@@ -1,10 +1,12 @@
 //! Serves the portal until it is told to stop.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::ConnectInfo;
+use axum::http::Extensions;
 use downpipe_core::source::CancellationToken;
 use tokio::net::TcpListener;
 
@@ -13,6 +15,11 @@ use crate::router::router;
 
 /// How long requests under way have to end after the portal was told to stop.
 const GRACE: Duration = Duration::from_secs(4);
+
+/// Notes from where a request came that arrived on no socket. Without it the download log has no address for the request.
+pub fn came_from(request: &mut Extensions, address: IpAddr) {
+    request.insert(ConnectInfo(SocketAddr::new(address, 0)));
+}
 
 /// Serves the portal on a socket until `stop` is cancelled, and then the requests under way for at most four seconds.
 ///

@@ -4,7 +4,10 @@ use anyhow::{Context, Result};
 use unicode_width::UnicodeWidthStr as _;
 
 /// Returns a document, by its name in errors, with another text at one of its places.
-pub(crate) fn replaced(name: &str, document: &str, place: &str, text: &str) -> Result<String> {
+///
+/// # Errors
+/// When the document has no such place.
+pub fn replaced(name: &str, document: &str, place: &str, text: &str) -> Result<String> {
     let [begin, end] = ["begin", "end"].map(|mark| format!("<!-- {mark}: {place} -->"));
     let found = document.split_once(&begin).and_then(|(before, rest)| {
         let (_, after) = rest.split_once(&end)?;

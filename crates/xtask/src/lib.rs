@@ -4,10 +4,11 @@
 
 pub mod aws_cli;
 pub mod bench;
+pub mod browser;
 mod cargo;
 pub mod demo;
 pub mod deploy;
-mod document;
+pub mod document;
 pub mod enforce;
 pub mod faults;
 pub mod fuzz;

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use xtask::{
     bench::{self, BenchOptions, Measurement},
+    browser::{self, BrowserOptions},
     demo::{self, DemoOptions},
     enforce::{self, EnforceOptions},
     faults::{self, FaultsOptions},
@@ -58,7 +59,9 @@ enum Command {
     Faults(FaultsOptions),
     /// Run the worker under its role where AWS asks for every permission, and without each of them
     Enforce(EnforceOptions),
-    /// Build the zip for Lambda: the optimised worker, and the definitions in exports/
+    /// Test the portal in Chromium, on the local stack
+    Browser(BrowserOptions),
+    /// Build the zips for Lambda: worker and portal, optimised, each with the definitions in exports/
     Package,
     /// Start and stop MySQL and local AWS, for the tests and the demo
     #[command(subcommand)]
@@ -100,6 +103,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Bench { measurement, options } => bench::run(measurement, &options),
         Command::Faults(options) => faults::run(&options),
         Command::Enforce(options) => enforce::run(&options),
+        Command::Browser(options) => browser::run(&options),
         Command::Package => xtask::release::run().map(|()| true),
         Command::Stack(command) => run_stack(&command),
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask package`: the zip for Lambda.
+//! `cargo xtask package`: the zips for Lambda.
 
 use std::fs;
 use std::path::Path;
@@ -11,21 +11,29 @@ use crate::{cargo, deploy, workspace};
 /// The C library of Amazon Linux 2023, on which the runtime `provided.al2023` runs.
 const GLIBC_OF_LAMBDA: (u32, u32) = (2, 34);
 
-/// Builds the worker, makes sure that it will start on Lambda, and packs it with the definitions in `exports/`.
+/// Builds worker and portal, makes sure that they will start on Lambda, and packs each with the definitions in `exports/`.
 pub fn run() -> Result<()> {
-    let built = cargo::build(&["--release", "-p", "downpipe-lambda", "--bin", "bootstrap"], &Steps::start())?;
-    let bootstrap = built.path("bootstrap")?;
-    let glibc = newest_glibc(bootstrap)?;
+    let bins = ["--bin", "bootstrap", "--bin", "portal-bootstrap"];
+    let build = [&["--release", "-p", "downpipe-lambda"], &bins[..]].concat();
+    let built = cargo::build(&build, &Steps::start())?;
+    pack(built.path("bootstrap")?, "downpipe.zip", deploy::MAX_WORKER_BYTES)?;
+    pack(built.path("portal-bootstrap")?, "portal.zip", deploy::MAX_PORTAL_BYTES)
+}
+
+/// Packs a program, which has the name `bootstrap` in its zip.
+fn pack(program: &Path, zip: &str, max_bytes: u64) -> Result<()> {
+    let glibc = newest_glibc(program)?;
     ensure!(
         glibc <= GLIBC_OF_LAMBDA,
-        "the worker needs glibc {}.{}, and Lambda has {}.{}: build it on an older system, or with `cargo lambda build`",
+        "{} needs glibc {}.{}, and Lambda has {}.{}: build it on an older system, or with `cargo lambda build`",
+        program.display(),
         glibc.0,
         glibc.1,
         GLIBC_OF_LAMBDA.0,
         GLIBC_OF_LAMBDA.1
     );
-    let zip = cargo::target_dir()?.join("package/downpipe.zip");
-    let bytes = deploy::package_for_lambda(bootstrap, &workspace::path("exports"), &zip)?;
+    let zip = cargo::target_dir()?.join("package").join(zip);
+    let bytes = deploy::package_for_lambda(program, &workspace::path("exports"), &zip, max_bytes)?;
     println!("{} ({}.{} MB)", zip.display(), bytes / 1_000_000, bytes / 100_000 % 10);
     Ok(())
 }

@@ -7,6 +7,7 @@ mod deployed;
 mod expansion;
 mod network;
 mod permissions;
+mod portal;
 mod switches;
 
 use std::fs;

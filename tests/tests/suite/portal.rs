@@ -1,6 +1,8 @@
 //! Tests the portal as an app uses it: `downpipe serve`, a worker, MySQL, SQS and S3.
 
+mod deployed;
 mod example;
+mod recipes;
 mod support;
 
 use downpipe_core::job::JobState;

@@ -3,6 +3,7 @@
 
 mod clicks;
 mod document;
+mod embed;
 mod exports;
 mod files;
 mod guards;

@@ -90,7 +90,8 @@ struct Invocation {
 /// Measures and keeps the figures.
 pub(super) fn run(lab: &Lab) -> Result<()> {
     let zip = lab.folder.join("start/downpipe.zip");
-    let zip_bytes = deploy::package_for_lambda(&lab.bootstrap, &workspace::path("exports"), &zip)?;
+    let exports = workspace::path("exports");
+    let zip_bytes = deploy::package_for_lambda(&lab.bootstrap, &exports, &zip, deploy::MAX_WORKER_BYTES)?;
     let task = lab.folder.join("start/task");
     // A program that is not in this zip any more must not be found.
     let _ = fs::remove_dir_all(&task);

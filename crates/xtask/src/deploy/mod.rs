@@ -3,6 +3,7 @@
 mod cache;
 mod code;
 mod package;
+mod portal;
 mod secret;
 
 use std::{collections::BTreeMap, path::Path};
@@ -12,7 +13,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use self::cache::cache_parameters;
-pub use self::package::{Effort, package, package_for_lambda};
+pub use self::package::{Effort, MAX_PORTAL_BYTES, MAX_WORKER_BYTES, package, package_for_lambda};
+pub use self::portal::{PortalOptions, delete_portal, deploy_portal};
 pub use self::secret::put_signing_key;
 use crate::{aws_cli::AwsCli, stack::StackEnv, workspace};
 

@@ -23,7 +23,7 @@ pub fn put_signing_key(aws: AwsCli<'_>, name: &str) -> Result<String> {
 }
 
 /// Creates or updates a secret and returns its ARN.
-fn put(aws: AwsCli<'_>, name: &str, secret: &Value) -> Result<String> {
+pub(super) fn put(aws: AwsCli<'_>, name: &str, secret: &Value) -> Result<String> {
     let secret = secret.to_string();
     let value = ["--secret-string", "file:///dev/stdin", "--query", "ARN", "--output", "text"];
     let create = [&["secretsmanager", "create-secret", "--name", name], &value[..]].concat();

@@ -1,4 +1,4 @@
-//! Other people's programs, with which the tests read back what Downpipe has written.
+//! Other people's programs, with which the tests read back what Downpipe has written, and languages in which apps sign tokens.
 
 use std::{path::PathBuf, process::Command};
 
@@ -9,7 +9,7 @@ use super::{apt, install, paths::Paths, step::Steps, venv};
 const NAME: &str = "readers";
 
 /// Programs, each with Debian's package that has it.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("soffice", "libreoffice-calc-nogui"),
     ("pdftotext", "poppler-utils"),
     ("pdftoppm", "poppler-utils"),
@@ -17,6 +17,8 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("gzip", "gzip"),
     ("unzip", "unzip"),
     ("zstd", "zstd"),
+    ("node", "nodejs"),
+    ("ruby", "ruby"),
 ];
 
 /// The lightest that has the characters of everyday Japanese.
@@ -33,7 +35,7 @@ fn ensure_programs(paths: &Paths, steps: &Steps) -> Result<()> {
     let missing = missing_packages();
     if !missing.is_empty() && !apt::install(paths, steps, NAME, &missing)? {
         bail!(
-            "the tests read files back with programs that are not there: \
+            "the tests need programs that are not there: \
              sudo apt-get install --no-install-recommends {}",
             missing.join(" ")
         );

@@ -78,7 +78,7 @@ impl PortalProcess {
     }
 
     pub(super) async fn get_with(&self, token: &str, path: &str) -> Answer {
-        send(Request::get(&self.url, path).bearing(token)).await.unwrap()
+        get_at(&format!("{}{path}", self.url), token).await
     }
 
     pub(super) async fn get_if_changed(&self, person: &str, path: &str, etag: &str) -> Answer {
@@ -87,9 +87,7 @@ impl PortalProcess {
     }
 
     pub(super) async fn post(&self, person: &str, path: &str, body: &Value) -> Answer {
-        let request = Request::get(&self.url, path).bearing(&token(person, &self.url, KEY));
-        let request = request.with("content-type", "application/json");
-        send(Request { body: Some(body.to_string()), ..request }).await.unwrap()
+        post_at(&format!("{}{path}", self.url), &token(person, &self.url, KEY), body).await
     }
 
     /// Checks that the log has lines, and none with any of these texts.
@@ -110,6 +108,17 @@ impl Answer {
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(String::as_str).unwrap_or_default()
     }
+}
+
+/// Gets a URL under this token.
+pub(super) async fn get_at(url: &str, token: &str) -> Answer {
+    send(Request::get(url, "").bearing(token)).await.unwrap()
+}
+
+/// Posts JSON to a URL under this token.
+pub(super) async fn post_at(url: &str, token: &str, body: &Value) -> Answer {
+    let request = Request::get(url, "").bearing(token).with("content-type", "application/json");
+    send(Request { body: Some(body.to_string()), ..request }).await.unwrap()
 }
 
 /// Fetches a URL without a token, as a browser follows a redirect.
