@@ -13,6 +13,7 @@ mod source_text;
 mod throttle;
 mod time_zone;
 mod toml_error;
+mod translation;
 mod warnings;
 
 pub use self::output::{FilenameTemplate, Output, parse_time};
@@ -69,6 +70,10 @@ pub struct Definition {
     pub output: Output,
     /// SHA-256 of the definition's text, in hexadecimal: the version a receipt names.
     pub sha256: String,
+    /// Its texts in Japanese.
+    ja: translation::Translation,
+    /// The names of its parameters, in the order of its file.
+    param_order: Vec<String>,
     /// What is allowed in it, and probably not meant.
     warnings: Vec<DefinitionWarning>,
     places: Places,
@@ -89,6 +94,12 @@ impl Definition {
             Some(key) => hex::encode(Sha256::new().chain_update(&self.sha256).chain_update(key).finalize()),
             None => self.sha256.clone(),
         }
+    }
+
+    /// Returns the names of its parameters in the order of its file, which is that of a form.
+    #[must_use]
+    pub fn param_order(&self) -> &[String] {
+        &self.param_order
     }
 
     /// Returns the profile of this name: a built-in one, or one of the definition's own.

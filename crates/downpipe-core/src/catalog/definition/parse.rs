@@ -17,6 +17,7 @@ use super::profile::RawProfile;
 use super::query::{RawResume, read_resume, read_sql, read_sql_mode};
 use super::source_text::Source;
 use super::throttle::{RawThrottle, read_throttle};
+use super::translation::{RawTranslation, read_translation};
 use super::{time_zone, toml_error, warnings};
 use crate::catalog::definition::{Access, Definition, DefinitionError, Limits, Places, REQUESTED_BY};
 use crate::catalog::sql::SqlTemplate;
@@ -44,6 +45,8 @@ struct RawDefinition {
     access: RawAccess,
     #[serde(default)]
     output: RawOutput,
+    #[serde(default)]
+    ja: RawTranslation,
 }
 
 #[derive(Deserialize, Default)]
@@ -75,7 +78,9 @@ impl Definition {
         }
         let places = source.places(&raw);
         let time_zone = read_time_zone(&source, raw.time_zone.as_ref())?;
+        let param_order = in_order(&raw.params);
         let params = read_params(&source, raw.params, &time_zone)?;
+        let ja = read_translation(&source, raw.ja, &params)?;
         let mode = read_sql_mode(&source, raw.sql_mode.as_ref())?;
         let sql = read_sql(&source, &raw.sql, mode, &params, raw.resume.is_some())?;
         let resume = raw.resume.map(|resume| read_resume(&source, &resume, &sql)).transpose()?;
@@ -97,6 +102,8 @@ impl Definition {
             throttle: read_throttle(&source, raw.throttle)?,
             access,
             output,
+            ja,
+            param_order,
             sha256: hex::encode(Sha256::digest(text)),
             warnings: Vec::new(),
             places,
@@ -123,6 +130,13 @@ fn name_of(file: &str) -> Result<&str, String> {
             "expected a file name of 1 to 64 characters out of a-z, 0-9, _ and -, the first a letter or a digit, got {name:?}"
         ))
     }
+}
+
+/// Returns the names of parameters in the order of the file.
+fn in_order<T>(params: &BTreeMap<Spanned<String>, T>) -> Vec<String> {
+    let mut names: Vec<&Spanned<String>> = params.keys().collect();
+    names.sort_by_key(|name| name.span().start);
+    names.into_iter().map(|name| name.get_ref().clone()).collect()
 }
 
 fn read_time_zone(source: &Source<'_>, raw: Option<&Spanned<String>>) -> Result<TimeZone, DefinitionError> {
