@@ -2,6 +2,7 @@
 
 use std::env;
 use std::error::Error;
+use std::io::{self, Write as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -25,6 +26,6 @@ fn token(person: &str) -> Result<String, Box<dyn Error>> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("{}", token(&env::args().nth(1).ok_or("expected an address")?)?);
-    Ok(())
+    let person = env::args().nth(1).ok_or("expected an address")?;
+    Ok(writeln!(io::stdout(), "{}", token(&person)?)?)
 }

@@ -17,6 +17,7 @@ pub mod export;
 pub mod faults;
 pub mod generate;
 pub mod inbox;
+pub mod mailbox;
 pub mod private_server;
 pub mod readers;
 pub mod rows;

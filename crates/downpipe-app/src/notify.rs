@@ -78,7 +78,7 @@ impl<P: Ports> Worker<P> {
     async fn notify_under(&self, right: NotifyLease) -> Result<Notified, LedgerError> {
         let job = right.job();
         let command = job.receipt.as_ref().and_then(|receipt| self.store.download_command(receipt));
-        let link = self.job_link(job);
+        let link = self.job_link(job).await;
         let context = NoticeContext {
             language: self.language,
             title: self.title_of(job),
@@ -99,14 +99,13 @@ impl<P: Ports> Worker<P> {
     }
 
     /// Returns what the notices of a job link to: a page of the portal. `None` without a portal.
-    fn job_link(&self, job: &Job) -> Option<String> {
-        let portal = self.portal_url.as_deref()?.trim_end_matches('/');
-        Some(format!("{portal}/jobs/{}", job.id))
+    async fn job_link(&self, job: &Job) -> Option<String> {
+        self.links.as_ref()?.url_of(job).await
     }
 
-    /// Returns the title of a job's export. `None` for an export that the catalog does not have.
+    /// Returns the title of a job's export in its requester's language. `None` for an export that the catalog does not have.
     fn title_of(&self, job: &Job) -> Option<&str> {
-        Some(self.catalog.get(&job.export)?.title.as_str())
+        Some(self.catalog.get(&job.export)?.title_in(job.language.unwrap_or(self.language)))
     }
 
     /// Publishes the notices of a job that has ended. The operator's goes first, where they are notified too: if only one of two

@@ -18,8 +18,12 @@ use downpipe_mysql::{
     Database, InvalidAuthorities, InvalidUrl, MySqlJobTable, MySqlSource, RootCertificates, account_at,
 };
 
-use crate::config::{CatalogLocation, DatabaseConfig, LedgerConfig, LoginConfig, NoticeConfig, WorkerConfig};
+use crate::config::{
+    CatalogLocation, DatabaseConfig, LedgerConfig, LoginConfig, NoticeConfig, PortalLink, WorkerConfig,
+};
+use crate::kept_secret::{KeptSecret, KeptSecretError};
 use crate::ledger_table::LedgerTable;
+use crate::link::Links;
 use crate::ports::Ports;
 use crate::signing::{self, SigningError};
 use crate::worker::{LEASE, Worker};
@@ -70,6 +74,9 @@ pub enum ServiceError {
     /// A definition needs a key that is missing.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// The keys of links cannot be used.
+    #[error(transparent)]
+    Link(#[from] KeptSecretError),
     /// The catalog has no definition.
     #[error("the catalog {0} has no definitions (*.toml)")]
     Empty(String),
@@ -103,8 +110,8 @@ pub enum DatabaseError {
     CannotSign(CannotSign),
 }
 
-/// Builds the worker. Connects only to S3 for a catalog there, and to Secrets Manager where a definition masks by hash or
-/// where there is a cache.
+/// Builds the worker. Connects only to S3 for a catalog there, and to Secrets Manager where a definition masks by hash, where
+/// there is a cache, or where notices link to a portal.
 ///
 /// Lambda gives the start ten seconds, and a database that is down must not look like a broken function.
 ///
@@ -124,8 +131,14 @@ pub async fn build(config: &WorkerConfig, aws: &SdkConfig) -> Result<AwsWorker, 
         ledger_retention: config.ledger_retention,
         prefix: config.prefix.clone(),
         language: config.language,
-        portal_url: config.portal_url.clone(),
+        links: links(config.portal.as_ref(), aws).await?,
     })
+}
+
+/// Builds what makes the links of notices, with its keys. Without a portal no keys are fetched.
+async fn links(portal: Option<&PortalLink>, aws: &SdkConfig) -> Result<Option<Links>, KeptSecretError> {
+    let Some(PortalLink { url, secret }) = portal else { return Ok(None) };
+    Ok(Some(Links { portal_url: url.clone(), keys: KeptSecret::open(secret, aws).await? }))
 }
 
 fn notifier(config: &NoticeConfig, aws: &SdkConfig) -> AnyNotifier {

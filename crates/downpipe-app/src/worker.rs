@@ -7,6 +7,7 @@ use downpipe_core::catalog::Catalog;
 use downpipe_core::language::Language;
 use downpipe_core::ledger::Ledger;
 
+use crate::link::Links;
 use crate::ports::Ports;
 use crate::visibility::visibility_beyond;
 
@@ -46,8 +47,8 @@ pub struct Worker<P: Ports> {
     pub prefix: String,
     /// The language of people whose request names none.
     pub language: Language,
-    /// What e-mails link to.
-    pub portal_url: Option<String>,
+    /// What makes the links of e-mails. `None` without a portal.
+    pub links: Option<Links>,
 }
 
 /// What becomes of a message.

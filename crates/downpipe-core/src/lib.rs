@@ -23,6 +23,7 @@ pub mod failure;
 pub mod job;
 pub mod language;
 pub mod ledger;
+pub mod link;
 pub mod login;
 pub mod message;
 pub mod mutex;

@@ -22,6 +22,11 @@ pub(crate) fn asks_for_json(headers: &HeaderMap) -> bool {
     quality(&ranges(headers), &[JSON]) > 0.0
 }
 
+/// Returns whether the caller is a browser that shows pages: it asks for HTML by name.
+pub(crate) fn asks_for_html(headers: &HeaderMap) -> bool {
+    quality(&ranges(headers), &["text/html"]) > 0.0
+}
+
 /// Returns the ranges of the header, each with its quality.
 fn ranges(headers: &HeaderMap) -> Vec<(String, f32)> {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());

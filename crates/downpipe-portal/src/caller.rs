@@ -1,10 +1,9 @@
 //! Who a request is from: the person that a token names, and the app that signed it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, ORIGIN};
 use axum::http::request::Parts;
 use downpipe_core::catalog::Definition;
@@ -12,6 +11,7 @@ use downpipe_core::job::Job;
 use downpipe_core::requester::Requester;
 use serde_json::value::RawValue;
 
+use crate::peer::Peer;
 use crate::portal::{Portal, Ports};
 use crate::problem::Problem;
 use crate::token::{self, Verified};
@@ -63,9 +63,9 @@ impl<P: Ports> FromRequestParts<Arc<Portal<P>>> for Caller {
                 return Err(Problem::foreign_origin());
             }
         }
-        portal.limits.count(&requester).map_err(Problem::too_many_requests)?;
+        portal.limits.count(requester.as_str()).map_err(Problem::too_many_requests)?;
         let is_operator = portal.operators.contains(&requester);
-        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
+        let Ok(Peer(address)) = Peer::from_request_parts(parts, portal).await;
         Ok(Self { requester, app, exports, params, is_operator, address })
     }
 }

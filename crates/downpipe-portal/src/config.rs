@@ -1,6 +1,7 @@
 //! What the portal needs to know, read from the environment once.
 //!
 //! The variables are listed in [`downpipe_app::config`]. The portal reads `DOWNPIPE_PORTAL_URL`, `DOWNPIPE_PORTAL_SECRET`,
+//! `DOWNPIPE_LINK_SECRET`,
 //! `DOWNPIPE_LOGIN`, `DOWNPIPE_OPERATORS`, `DOWNPIPE_JOBS_PER_PERSON` and `DOWNPIPE_DOWNLOAD_SECONDS`, and those that the worker
 //! reads for the catalog, the ledger, the queue, the bucket and the cache. It reads no login of the database where the ledger is in
 //! DynamoDB.
@@ -20,6 +21,8 @@ pub struct PortalConfig {
     pub url: String,
     /// Where the apps and their keys are.
     pub secret: SecretLocation,
+    /// Where the keys of the links in e-mails are.
+    pub link_secret: SecretLocation,
     /// How people log in.
     pub login: Login,
     /// Who sees and cancels every job.
@@ -63,6 +66,7 @@ impl PortalConfig {
         let config = Self {
             url: env.required_portal_url(),
             secret: env.portal_secret(),
+            link_secret: env.required_link_secret(),
             login: env.login(),
             operators: env.operators(),
             jobs_per_person: env.jobs_per_person(),
@@ -95,6 +99,7 @@ mod tests {
         insta::assert_snapshot!(error.to_string().replace("; ", ";\n"), @r#"
         the environment is not complete: DOWNPIPE_PORTAL_URL: expected an http(s) URL without ? and #, got nothing;
         DOWNPIPE_PORTAL_SECRET: expected the name or ARN of a secret, or file:PATH, got nothing;
+        DOWNPIPE_LINK_SECRET: expected the name or ARN of a secret, or file:PATH, because of DOWNPIPE_PORTAL_URL, got nothing;
         DOWNPIPE_LOGIN: expected none, got "oidc", which this version does not have;
         DOWNPIPE_DOWNLOAD_SECONDS: expected a whole number from 60 to 3600, got "5";
         DOWNPIPE_CATALOG: expected a folder or s3://BUCKET/PREFIX, got nothing;
@@ -109,6 +114,7 @@ mod tests {
         let config = read(&[
             ("DOWNPIPE_PORTAL_URL", "https://exports.example.com/"),
             ("DOWNPIPE_PORTAL_SECRET", "file:/etc/portal.json"),
+            ("DOWNPIPE_LINK_SECRET", "file:/etc/links.json"),
             ("DOWNPIPE_LOGIN", "none"),
             ("DOWNPIPE_CATALOG", "exports"),
             ("DOWNPIPE_LEDGER", "dynamodb:jobs"),

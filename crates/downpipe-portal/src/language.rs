@@ -17,9 +17,13 @@ impl<S: Sync> FromRequestParts<S> for ReaderLanguage {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        let asked = asked_language(parts.uri.query()).or_else(|| accepted_language(&parts.headers));
-        Ok(Self(asked.unwrap_or(Language::En)))
+        Ok(Self(language_of(parts.uri.query(), &parts.headers)))
     }
+}
+
+/// Returns the language of a request with this query and these headers: English where they ask for none that there is.
+pub(crate) fn language_of(query: Option<&str>, headers: &HeaderMap) -> Language {
+    asked_language(query).or_else(|| accepted_language(headers)).unwrap_or(Language::En)
 }
 
 /// Returns the language of `?lang=`, if there is one of that name.
@@ -51,7 +55,7 @@ mod tests {
     fn language(query: &str, header: &str) -> Language {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_LANGUAGE, header.parse().unwrap());
-        asked_language(Some(query)).or_else(|| accepted_language(&headers)).unwrap_or(Language::En)
+        language_of(Some(query), &headers)
     }
 
     #[test]

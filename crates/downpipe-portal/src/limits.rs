@@ -3,7 +3,6 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use downpipe_core::requester::Requester;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
@@ -19,15 +18,15 @@ pub const REQUESTS_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 /// The most persons that are remembered before those are forgotten who are well below their limit.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// Counts the requests of each person.
+/// Counts the requests of each person, and of each address where a request has no person.
 #[derive(Debug)]
 pub struct RequestLimits {
-    limiter: DefaultKeyedRateLimiter<Requester>,
+    limiter: DefaultKeyedRateLimiter<String>,
     clock: DefaultClock,
 }
 
 impl RequestLimits {
-    /// Allows each person so many requests a second, and as many at once.
+    /// Allows each so many requests a second, and as many at once.
     #[must_use]
     pub fn new(per_second: NonZeroU32) -> Self {
         let limiter = DefaultKeyedRateLimiter::keyed(Quota::per_second(per_second));
@@ -35,11 +34,11 @@ impl RequestLimits {
     }
 
     /// Counts a request. Returns how long the person has to wait if there were too many.
-    pub(crate) fn count(&self, requester: &Requester) -> Result<(), Duration> {
+    pub(crate) fn count(&self, whose: &str) -> Result<(), Duration> {
         if self.limiter.len() > MAX_REMEMBERED {
             self.limiter.retain_recent();
         }
-        let refused = self.limiter.check_key(requester);
+        let refused = self.limiter.check_key(&whose.to_owned());
         refused.map(drop).map_err(|until| until.wait_time_from(self.clock.now()))
     }
 }

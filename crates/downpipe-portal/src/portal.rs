@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use downpipe_app::click::Clicks;
+use downpipe_app::kept_secret::KeptSecret;
 use downpipe_core::cache::{Cache, JobCache};
 use downpipe_core::catalog::Catalog;
 use downpipe_core::ledger::{AccessRecords, JobQueries, JobTable, Ledger};
+use downpipe_core::link::LinkKeys;
 use downpipe_core::queue::Queue;
 use downpipe_core::requester::Requester;
 use downpipe_core::store::{DownloadStore, ResumableStore};
@@ -41,6 +43,8 @@ pub struct Portal<P: Ports> {
     pub cache: JobCache<P::Cache>,
     /// The apps that may send people, with their keys.
     pub secrets: SecretStore,
+    /// The keys of the links in e-mails.
+    pub links: KeptSecret<LinkKeys>,
     /// Where the portal is, without a slash at its end: the audience of tokens.
     pub url: String,
     /// Who sees and cancels every job.

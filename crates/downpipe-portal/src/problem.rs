@@ -193,6 +193,16 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The portal has made a mistake.")
     }
 
+    /// Returns the status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns what happened, in words that may be shown.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Returns the body for a request of this number.
     pub(crate) fn body(&self, request_id: &str) -> ProblemBody {
         ProblemBody {

@@ -14,6 +14,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use crate::api;
 use crate::embed;
 use crate::guard::guard;
+use crate::pages;
 use crate::portal::{Portal, Ports};
 use crate::problem::Problem;
 
@@ -23,6 +24,7 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(600);
 /// Returns the portal's routes.
 pub fn router<P: Ports>(portal: Arc<Portal<P>>) -> Router {
     api::routes::<P>()
+        .merge(pages::routes::<P>())
         .fallback(|| async { Problem::not_found() })
         .layer(cors(Arc::clone(&portal)))
         // Pages of every origin load the button's script, so the rule of the apps' origins is not for it.

@@ -1,5 +1,7 @@
 //! Builds the portal that the configuration describes.
 
+use downpipe_app::config::Login;
+use downpipe_app::kept_secret::{KeptSecret, KeptSecretError};
 use downpipe_app::ledger_table::LedgerTable;
 use downpipe_app::services::{
     CacheSettingsError, DatabaseError, ServiceError, cache, database, ledger_table_for, load_catalog,
@@ -7,6 +9,7 @@ use downpipe_app::services::{
 use downpipe_app::signing::{SigningError, with_mask_key};
 use downpipe_aws::{AnyCache, CacheLimits, S3Store, SdkConfig, SqsQueue, while_a_person_waits};
 use downpipe_core::cache::JobCache;
+use downpipe_core::catalog::{Catalog, LinkAccess};
 use downpipe_core::ledger::Ledger;
 
 use crate::config::PortalConfig;
@@ -46,9 +49,14 @@ pub enum BuildError {
     /// There can be no cache with these settings.
     #[error(transparent)]
     Cache(#[from] CacheSettingsError),
-    /// The portal's secret cannot be read, or is wrong.
-    #[error("{0}")]
-    Secret(String),
+    /// A secret cannot be read, or is wrong.
+    #[error(transparent)]
+    Secret(#[from] KeptSecretError),
+    /// Links of these definitions ask for a login, and there is none.
+    #[error(
+        "access.link: expected \"holder\" in every definition, because of DOWNPIPE_LOGIN=none, got \"requester\" in {0}"
+    )]
+    LinksAskForLogin(String),
 }
 
 /// Builds the portal. Connects only to Secrets Manager, and to S3 for a catalog there.
@@ -61,9 +69,11 @@ pub async fn build(config: &PortalConfig, aws: &SdkConfig) -> Result<Portal<AwsP
         Some(secret) => with_mask_key(catalog, Some(secret), aws).await?,
         None => catalog,
     };
-    let secrets = SecretStore::open(&config.secret, aws).await;
-    let secrets =
-        secrets.map_err(|error| BuildError::Secret(downpipe_core::error_chain::error_chain(&error)))?;
+    let secrets = SecretStore::open(&config.secret, aws).await?;
+    let asking: Vec<String> = asking_for_login(&catalog).map(str::to_owned).collect();
+    if config.login == Login::None && !asking.is_empty() {
+        return Err(BuildError::LinksAskForLogin(asking.join(", ")));
+    }
     let database = || match &config.database {
         Some(config) => database(config, aws),
         None => unreachable!("the configuration has a database where the ledger is in MySQL"),
@@ -76,6 +86,7 @@ pub async fn build(config: &PortalConfig, aws: &SdkConfig) -> Result<Portal<AwsP
         store: S3Store::new(aws, &config.bucket),
         cache: JobCache::new(cache(&config.cache, aws, CacheLimits::default())?, None),
         secrets,
+        links: KeptSecret::open(&config.link_secret, aws).await?,
         url: config.url.clone(),
         operators: config.operators.clone(),
         jobs_per_person: config.jobs_per_person,
@@ -84,4 +95,12 @@ pub async fn build(config: &PortalConfig, aws: &SdkConfig) -> Result<Portal<AwsP
         histories: Histories::new(),
         watched: Watched::new(),
     })
+}
+
+/// Returns the names of the definitions whose links ask for a login.
+fn asking_for_login(catalog: &Catalog) -> impl Iterator<Item = &str> {
+    let asks = |name: &&str| {
+        catalog.get(name).is_some_and(|definition| definition.access.link() == LinkAccess::Requester)
+    };
+    catalog.names().filter(asks)
 }

@@ -28,8 +28,11 @@ async function make() {
     warehouse: { origins: [foreign.origin], exports, keys },
   } };
   writeFileSync(join(folder, 'secret.json'), JSON.stringify(secret), { mode: 0o600 });
+  const links = { keys: [{ id: 1, key: Buffer.alloc(32, 1).toString('base64') }] };
+  writeFileSync(join(folder, 'links.json'), JSON.stringify(links), { mode: 0o600 });
   const variables = {
-    DOWNPIPE_PORTAL_URL: portal, DOWNPIPE_PORTAL_SECRET: `file:${join(folder, 'secret.json')}`, DOWNPIPE_LOGIN: 'none',
+    DOWNPIPE_PORTAL_URL: portal, DOWNPIPE_PORTAL_SECRET: `file:${join(folder, 'secret.json')}`,
+    DOWNPIPE_LINK_SECRET: `file:${join(folder, 'links.json')}`, DOWNPIPE_LOGIN: 'none',
   };
   const program = env.DOWNPIPE_PROGRAM;
   await run('migrate', program, ['migrate']);

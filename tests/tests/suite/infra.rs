@@ -238,6 +238,16 @@ fn signing_secret_is_readable_only_where_configured() {
 }
 
 #[test]
+fn link_secret_is_readable_only_where_configured() {
+    let role = resource("Role");
+    let statement = section(&role, "- Sid: LinkSecret");
+    assert!(statement.contains("Action: secretsmanager:GetSecretValue\n"), "{statement}");
+    assert!(statement.contains("Resource: !Ref LinkSecretArn\n"), "{statement}");
+    assert!(role.contains("- HasLinkSecret\n                - Sid: LinkSecret\n"), "{role}");
+    assert_eq!(TEMPLATE.matches("!Ref LinkSecretArn").count(), 4, "rule, condition, variable, statement");
+}
+
+#[test]
 fn required_variables_are_set_in_the_template() {
     let variables = section(&resource("Function"), "Variables:");
     for name in [

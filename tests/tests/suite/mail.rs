@@ -1,35 +1,15 @@
 //! Tests e-mail through SES (MiniStack), and the jobs that programs get by a topic.
 
-use aws_config::SdkConfig;
 use downpipe_aws::{SesMailer, SnsTopic};
 use downpipe_core::error_chain::error_chain;
 use downpipe_core::notice::{Notice, Notifier as _, NotifyError};
 use downpipe_core::requester::Requester;
 use downpipe_core::testing::contracts::notifier_contract;
 use downpipe_core::testing::sample_notices;
+use downpipe_tests::aws;
 use downpipe_tests::inbox::Inbox;
-use downpipe_tests::{STACK, aws, unique};
-use serde_json::Value;
-
-/// Returns a new address that SES has verified.
-async fn verified(config: &SdkConfig, name: &str) -> Requester {
-    let address = format!("{}@example.com", unique(name));
-    let client = aws_sdk_sesv2::Client::new(config);
-    client.create_email_identity().email_identity(&address).send().await.unwrap();
-    address.parse().unwrap()
-}
-
-/// Returns the mails that SES has sent to an address, in order.
-async fn mails_to(address: &Requester) -> Vec<Value> {
-    let url = format!("{}/_ministack/ses/messages", STACK.aws_endpoint_url);
-    let read = tokio::task::spawn_blocking(move || {
-        ureq::get(&url).call().unwrap().body_mut().read_json::<Value>().unwrap()
-    });
-    let all = read.await.unwrap();
-    let accounts = all["messages"].as_object().unwrap().values();
-    let mails = accounts.flat_map(|mails| mails.as_array().unwrap());
-    mails.filter(|mail| mail["To"] == serde_json::json!([address.as_str()])).cloned().collect()
-}
+use downpipe_tests::mailbox::{mails_to, verified};
+use downpipe_tests::unique;
 
 fn notice(requester: &Requester, name: &str) -> Notice {
     let mut notices = sample_notices(requester).into_iter();

@@ -6,7 +6,11 @@ mod recipes;
 mod support;
 
 use downpipe_core::job::JobState;
+use downpipe_core::ledger::DownloadVia;
+use downpipe_tests::mailbox::{mails_to, verified};
 use downpipe_tests::sha256::hex as sha256;
+use downpipe_tests::test_stack::{TestStack, WorkerProcess};
+use downpipe_tests::{STACK, aws};
 use serde_json::json;
 
 use self::support::{ALICE, BOB, KEY, PortalProcess, orders, token};
@@ -90,6 +94,69 @@ async fn job_is_cancelled_and_its_requester_notified() {
 }
 
 #[tokio::test]
+async fn link_of_the_mail_leads_to_the_file_without_a_login() {
+    let test_stack = orders().await;
+    let portal = PortalProcess::start(&test_stack).await;
+    let body = json!({ "params": { "from": "2026-01-01", "to": "2026-02-01" } });
+    let ministack = aws::ministack().await;
+    let (from, reader) = (verified(&ministack, "from").await, verified(&ministack, "reader").await);
+    let job = portal.post(reader.as_str(), CLICK, &body).await.json();
+    let id = job["id"].as_str().unwrap().parse().unwrap();
+    let links = support::link_secret();
+    let mut worker = test_stack.command(&["worker"]);
+    worker.env("DOWNPIPE_PORTAL_URL", &portal.url);
+    worker.env("DOWNPIPE_LINK_SECRET", format!("file:{}", links.path().display()));
+    worker.env("DOWNPIPE_NOTICE", "ses").env("DOWNPIPE_MAIL_FROM", from.as_str());
+    worker.env("AWS_ENDPOINT_URL_SESV2", &STACK.aws_endpoint_url);
+    let _worker = WorkerProcess::start(&mut worker);
+    test_stack.notified(&id).await;
+    let [mail] = <[_; 1]>::try_from(mails_to(&reader).await).unwrap();
+    let body = mail["BodyText"].as_str().unwrap();
+    let link = body.split_whitespace().find(|word| word.starts_with(&format!("{}/l/", portal.url)));
+    let link = link.unwrap_or_else(|| panic!("expected a link, got {body}"));
+    assert!(mail["BodyHtml"].as_str().unwrap().contains(link), "{mail}");
+
+    // Below the requests a second that one address may make.
+    for _ in 0..5 {
+        let page = support::fetch(link).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        assert!(page.text.contains("注文-2026-01-01.csv"), "{page:?}");
+    }
+    assert_eq!(test_stack.ledger().downloads(&id).await.unwrap(), []);
+    let redirect = support::press(link, "file=1").await;
+    assert_eq!(redirect.status, 303, "{redirect:?}");
+    let file = support::fetch(redirect.header("location")).await;
+    assert_eq!(
+        (file.status, file.text.as_str()),
+        (200, "id,day,customer\n1,2026-01-01,山田 太郎\n2,2026-01-02,\n")
+    );
+    let downloads = test_stack.ledger().downloads(&id).await.unwrap();
+    assert_eq!((downloads.len(), &downloads[0].requester, downloads[0].via), (1, &None, DownloadVia::Link));
+    let token = link.rsplit('/').next().unwrap();
+    assert!(!portal.process.log().contains(token), "a link stands in no log");
+}
+
+#[tokio::test]
+async fn portal_whose_links_would_ask_for_a_login_does_not_start_without_one() {
+    let test_stack = TestStack::new(
+        "CREATE TABLE orders (id INT)",
+        &[("orders", "title = \"a\"\nsql = \"SELECT id FROM orders\"\n")],
+    )
+    .await;
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), r#"{"apps":{}}"#).unwrap();
+    let links = support::link_secret();
+    let mut command = test_stack.command(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("DOWNPIPE_PORTAL_URL", "http://localhost").env("DOWNPIPE_LOGIN", "none");
+    command.env("DOWNPIPE_PORTAL_SECRET", format!("file:{}", secret.path().display()));
+    command.env("DOWNPIPE_LINK_SECRET", format!("file:{}", links.path().display()));
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("because of DOWNPIPE_LOGIN=none, got \"requester\" in orders"), "{stderr}");
+}
+
+#[tokio::test]
 async fn portal_ends_at_once_when_it_is_terminated() {
     let test_stack = orders().await;
     let mut portal = PortalProcess::start(&test_stack).await;
@@ -105,7 +172,7 @@ async fn portal_without_variables_or_with_a_wrong_secret_ends_naming_all() {
     let output = downpipe_tests::test_stack::downpipe("http://127.0.0.1:1").arg("serve").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    for name in ["PORTAL_URL", "PORTAL_SECRET", "LOGIN", "CATALOG", "BUCKET", "QUEUE_URL"] {
+    for name in ["PORTAL_URL", "PORTAL_SECRET", "LINK_SECRET", "LOGIN", "CATALOG", "BUCKET", "QUEUE_URL"] {
         assert!(stderr.contains(&format!("DOWNPIPE_{name}: expected ")), "{stderr}");
     }
     let test_stack = orders().await;
@@ -118,6 +185,8 @@ async fn portal_without_variables_or_with_a_wrong_secret_ends_naming_all() {
     let mut command = test_stack.command(&["serve", "--listen", "127.0.0.1:0"]);
     command.env("DOWNPIPE_PORTAL_URL", "http://localhost").env("DOWNPIPE_LOGIN", "none");
     command.env("DOWNPIPE_PORTAL_SECRET", format!("file:{}", secret.path().display()));
+    let links = support::link_secret();
+    command.env("DOWNPIPE_LINK_SECRET", format!("file:{}", links.path().display()));
     let output = command.output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");

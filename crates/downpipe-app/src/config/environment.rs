@@ -10,7 +10,7 @@ use downpipe_core::catalog::parse_time;
 use downpipe_core::untrusted_text::is_hidden;
 
 use super::places::{
-    CacheConfig, CatalogLocation, DatabaseConfig, LedgerConfig, LoginConfig, SecretLocation,
+    CacheConfig, CatalogLocation, DatabaseConfig, LedgerConfig, LoginConfig, PortalLink, SecretLocation,
 };
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -171,6 +171,15 @@ impl<'a> Environment<'a> {
         Some(self.secret_at(name))
     }
 
+    /// Reads `DOWNPIPE_LINK_SECRET`, which a program needs that makes or takes the links of a portal.
+    pub fn required_link_secret(&mut self) -> SecretLocation {
+        let name = self.required(
+            "DOWNPIPE_LINK_SECRET",
+            "the name or ARN of a secret, or file:PATH, because of DOWNPIPE_PORTAL_URL",
+        );
+        self.secret_at(name)
+    }
+
     /// Returns the location of a secret: a name or an ARN, or `file:PATH`.
     pub(super) fn secret_at(&self, name: String) -> SecretLocation {
         match name.strip_prefix("file:") {
@@ -195,9 +204,10 @@ impl<'a> Environment<'a> {
         self.checked("DOWNPIPE_TOPIC_ARN", "the ARN of an SNS topic", |arn| arn.starts_with("arn:"))
     }
 
-    pub(super) fn portal_url(&mut self) -> Option<String> {
+    /// Reads `DOWNPIPE_PORTAL_URL` where it is set, and the secret that its links then need.
+    pub(super) fn portal_link(&mut self) -> Option<PortalLink> {
         self.optional("DOWNPIPE_PORTAL_URL")?;
-        Some(self.checked("DOWNPIPE_PORTAL_URL", "an http(s) URL", is_http))
+        Some(PortalLink { url: self.required_portal_url(), secret: self.required_link_secret() })
     }
 
     pub(super) fn ledger_retention(&mut self) -> Duration {

@@ -20,6 +20,7 @@
 //! | `DOWNPIPE_MAIL_FROM` | with `ses`: the sender, an address or `Name <address>`, which SES has verified |
 //! | `DOWNPIPE_LANGUAGE` | `en` (default) or `ja`: the language of people whose request names none, and of the operator |
 //! | `DOWNPIPE_PORTAL_URL` | what e-mails link to; without it they say how to fetch the file from S3 |
+//! | `DOWNPIPE_LINK_SECRET` | with `DOWNPIPE_PORTAL_URL`: a secret in Secrets Manager, by name or ARN, or `file:PATH`: the keys of the links in e-mails, see [`link`](crate::link) |
 //! | `DOWNPIPE_SIGNING_SECRET` | a secret in Secrets Manager, by name or ARN, or `file:PATH`: the key of masks, see [`signing`](crate::signing). Needed where a definition masks by hash |
 //! | `DOWNPIPE_PORTAL_SECRET` | for the portal: a secret in Secrets Manager, by name or ARN, or `file:PATH`: the apps that may send people, with their keys |
 //! | `DOWNPIPE_LOGIN` | for the portal: how people log in. `none`: apps send them |
@@ -43,7 +44,7 @@ mod portal;
 pub use self::environment::{ConfigError, Environment, LEDGER_RETENTION};
 pub use self::notices::NoticeConfig;
 pub use self::places::{
-    CacheConfig, CatalogLocation, DatabaseConfig, LedgerConfig, LoginConfig, SecretLocation,
+    CacheConfig, CatalogLocation, DatabaseConfig, LedgerConfig, LoginConfig, PortalLink, SecretLocation,
 };
 pub use self::portal::Login;
 
@@ -73,7 +74,7 @@ pub struct WorkerConfig {
     /// The language of people whose request names none.
     pub language: Language,
     /// What e-mails link to.
-    pub portal_url: Option<String>,
+    pub portal: Option<PortalLink>,
     /// How long the ledger remembers a job whose file is gone, or that ended without one.
     pub ledger_retention: Duration,
     /// Where the keys are.
@@ -105,7 +106,7 @@ impl WorkerConfig {
             queue_url: env.queue_url(),
             notices: env.notices(),
             language: env.language(),
-            portal_url: env.portal_url(),
+            portal: env.portal_link(),
             ledger_retention: env.ledger_retention(),
             signing_secret: env.signing_secret(),
         };
@@ -168,7 +169,7 @@ mod tests {
                 == DatabaseConfig::Login { login: LoginConfig::Secret("arn:secret".to_owned()), ca: None }
         );
         assert_eq!(config.catalog, CatalogLocation::Folder("/var/task/exports".into()));
-        assert_eq!((config.prefix.as_str(), config.portal_url), ("", None));
+        assert_eq!((config.prefix.as_str(), config.portal), ("", None));
         assert_eq!(config.ledger, LedgerConfig::MySql);
         assert_eq!(config.ledger_retention, LEDGER_RETENTION);
         assert_eq!(config.signing_secret, None);

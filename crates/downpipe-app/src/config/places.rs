@@ -14,6 +14,15 @@ pub enum SecretLocation {
     Named(String),
 }
 
+/// The portal to which notices link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortalLink {
+    /// `DOWNPIPE_PORTAL_URL`, without a slash at its end.
+    pub url: String,
+    /// `DOWNPIPE_LINK_SECRET`.
+    pub secret: SecretLocation,
+}
+
 /// How to reach the cache.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CacheConfig {

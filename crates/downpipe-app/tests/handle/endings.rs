@@ -6,13 +6,15 @@ use downpipe_app::worker::Outcome;
 use downpipe_core::job::JobState;
 use downpipe_core::language::Language;
 use downpipe_core::ledger::CancelOutcome;
+use downpipe_core::link::LINK_RETENTION;
 use downpipe_core::store::is_receipt;
 use downpipe_core::testing::{MemoryStore, RecordingNotifier, StoreFault};
 
 use crate::faulty_table::{Fault, FaultyJobTable};
 use crate::parts::{FILE, Scripts, disconnected, query_failed};
 use crate::test_worker::{
-    ALICE, ORDERS, TestWorker, alice_knows, continuation, delivery, operator_and_alice_know, retry_after,
+    ALICE, ORDERS, TestWorker, alice_knows, continuation, delivery, link_keys, operator_and_alice_know,
+    retry_after,
 };
 
 #[tokio::test(start_paused = true)]
@@ -32,7 +34,10 @@ async fn message_becomes_a_file_a_receipt_and_a_notice() {
     let notice = worker.worker.notifier.published().remove(0);
     assert_eq!((notice.recipient.as_str(), notice.job_id.as_str()), (ALICE, job.id.as_str()));
     assert_eq!(notice.subject, "Export orders is ready");
-    assert!(notice.body.contains(&format!("https://portal.example/jobs/{}", job.id)), "{}", notice.body);
+    let token =
+        notice.body.split_once("https://portal.example/l/").expect("a link").1.split_whitespace().next();
+    let link = token.and_then(|token| link_keys().verify(token)).expect("a link that the worker signed");
+    assert_eq!((link.job, link.until), (job.id, receipt.expires_at + LINK_RETENTION));
     assert_eq!(worker.told(), alice_knows(JobState::Ready));
 }
 

@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use downpipe_app::config::LEDGER_RETENTION;
+use downpipe_app::kept_secret::KeptSecret;
+use downpipe_app::link::Links;
 use downpipe_app::ports::Ports;
 use downpipe_app::worker::{LEASE, Outcome, Worker};
 use downpipe_core::cache::{JobCache, ReceiptKeys};
@@ -11,6 +13,7 @@ use downpipe_core::catalog::{Catalog, DefinitionFile};
 use downpipe_core::job::{Job, JobState, Receipt};
 use downpipe_core::language::Language;
 use downpipe_core::ledger::{JobQueries, JobTable, Ledger};
+use downpipe_core::link::{LinkKey, LinkKeys};
 use downpipe_core::message::Message;
 use downpipe_core::notice::Notifier;
 use downpipe_core::queue::Delivery;
@@ -32,6 +35,11 @@ pub(crate) const VISIBILITY: Duration = Duration::from_secs(5400);
 
 /// Asks for the orders of a region. Neither it nor anything in it stands in a log.
 pub(crate) const ORDERS: &str = r#"{"export":"orders","params":{"region":"Trondheim"},"requested_by":"alice@example.com","request_id":"a-click"}"#;
+
+/// The keys of the links in notices.
+pub(crate) fn link_keys() -> LinkKeys {
+    LinkKeys::new(LinkKey { id: 1, key: [7; 32] }, Vec::new()).unwrap()
+}
 
 const ORDERS_TOML: &str = r#"title = "Orders"
 sql = "SELECT id, memo FROM orders WHERE region = :region"
@@ -129,7 +137,10 @@ where
             ledger_retention: LEDGER_RETENTION,
             prefix: "files".to_owned(),
             language: Language::En,
-            portal_url: Some("https://portal.example/".to_owned()),
+            links: Some(Links {
+                portal_url: "https://portal.example".to_owned(),
+                keys: KeptSecret::fixed(link_keys()),
+            }),
         };
         Self { worker }
     }

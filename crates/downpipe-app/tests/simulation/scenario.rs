@@ -411,7 +411,7 @@ fn worker(ports: &FaultyPorts, catalog: Catalog) -> Worker<SimPorts> {
         ledger_retention: LEDGER_RETENTION,
         prefix: "files".to_owned(),
         language: Language::En,
-        portal_url: None,
+        links: None,
     }
 }
 

@@ -11,8 +11,8 @@ mod value;
 pub use self::choices::{Choices, FormatChoice};
 pub(crate) use self::definition::{AFTER, REQUESTED_BY};
 pub use self::definition::{
-    Access, Definition, DefinitionError, DefinitionWarning, FilenameTemplate, Limits, Output, Resume,
-    Throttle, parse_time,
+    Access, Definition, DefinitionError, DefinitionWarning, FilenameTemplate, Limits, LinkAccess, Output,
+    Resume, Throttle, parse_time,
 };
 pub use self::params::Param;
 pub use self::sql::{QuoteModes, SqlPiece, SqlTemplate};

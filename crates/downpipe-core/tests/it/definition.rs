@@ -209,7 +209,7 @@ fn definition_without_title_or_sql_is_refused() {
 
 #[test]
 fn unknown_key_in_any_section_is_refused() {
-    assert_snapshot!(refused("query = \"x\""), @"exports/orders.toml:3: query: unknown field `query`, expected one of `title`, `description`, `time_zone`, `sql`, `sql_mode`, `params`, `resume`, `columns`, `profiles`, `limits`, `throttle`, `access`, `output`");
+    assert_snapshot!(refused("query = \"x\""), @"exports/orders.toml:3: query: unknown field `query`, expected one of `title`, `description`, `time_zone`, `sql`, `sql_mode`, `params`, `resume`, `columns`, `profiles`, `limits`, `throttle`, `access`, `output`, `ja`");
     assert_snapshot!(refused_param("typ = \"date\""), @"exports/orders.toml:4: params.x.typ: unknown field `typ`, expected one of `type`, `required`, `default`, `one_of`, `label`, `help`, `locked`, `max_length`");
     assert_snapshot!(refused("[params.x]\ntype = \"date\"\n[limits]\nrow = 5"), @"exports/orders.toml:6: limits.row: unknown field `row`, expected one of `rows`, `bytes`, `seconds`");
     assert_snapshot!(refused("[columns.a]\nheading = \"x\""), @"exports/orders.toml:4: columns.a.heading: unknown field `heading`, expected one of `label`, `hide`, `position`, `as`, `mask`");

@@ -11,6 +11,7 @@ use super::refusals::{Missing, Refusals};
 use super::view::{ExportList, ExportSummary, ExportView};
 use crate::accept::takes_json;
 use crate::caller::Caller;
+use crate::language::ReaderLanguage;
 use crate::portal::{Portal, Ports};
 use crate::problem::Problem;
 use crate::reply::json;
@@ -27,12 +28,14 @@ use crate::reply::json;
 pub(crate) async fn list<P: Ports>(
     State(portal): State<Arc<Portal<P>>>,
     caller: Caller,
+    ReaderLanguage(language): ReaderLanguage,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     takes_json(&headers)?;
     let definitions = portal.catalog.names().filter_map(|name| portal.catalog.get(name));
     let allowed = definitions.filter(|definition| caller.may_request(definition));
-    Ok(json(StatusCode::OK, &ExportList { exports: allowed.map(ExportSummary::of).collect() }))
+    let exports = allowed.map(|definition| ExportSummary::of(definition, language)).collect();
+    Ok(json(StatusCode::OK, &ExportList { exports }))
 }
 
 /// Returns an export with all that a form needs.
@@ -49,11 +52,12 @@ pub(crate) async fn show<P: Ports>(
     State(portal): State<Arc<Portal<P>>>,
     caller: Caller,
     Path(name): Path<String>,
+    ReaderLanguage(language): ReaderLanguage,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     takes_json(&headers)?;
     let definition = allowed(&portal, &caller, &name)?;
-    Ok(json(StatusCode::OK, &ExportView::of(definition, &portal.catalog, &caller)))
+    Ok(json(StatusCode::OK, &ExportView::of(definition, &portal.catalog, &caller, language)))
 }
 
 /// Returns the definition of this name, if the person may ask for it. Any other does not exist for them.

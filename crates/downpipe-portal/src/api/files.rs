@@ -1,15 +1,14 @@
 //! `GET jobs/ID/files/N`: a signed download of a file.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use downpipe_core::job::{FileReceipt, Job, JobState, Receipt};
+use downpipe_core::job::{FileReceipt, Job, Receipt};
 use downpipe_core::ledger::{Download, DownloadVia};
-use downpipe_core::store::{DownloadStore as _, SignedUrl};
+use downpipe_core::store::SignedUrl;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -18,6 +17,7 @@ use super::jobs::visible;
 use super::refusals::{Conflict, Gone, Missing, Refusals};
 use crate::accept::asks_for_json;
 use crate::caller::Caller;
+use crate::files::{file_of, receipt_of, record_of, sign};
 use crate::portal::{Portal, Ports};
 use crate::problem::Problem;
 use crate::reply::json;
@@ -69,8 +69,7 @@ pub(crate) async fn download<P: Ports>(
     let number: u32 = n.parse().map_err(|_| Problem::not_found())?;
     let job = visible(&portal, &caller, &id).await?;
     let receipt = receipt_of(&job)?;
-    let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-    let file = index.and_then(|index| receipt.files.get(index)).ok_or_else(Problem::not_found)?;
+    let file = file_of(receipt, number)?;
     let signed = sign(&portal, receipt, file).await?;
     // Only a person who is given the URL can download the file with it.
     if method == Method::GET {
@@ -83,49 +82,13 @@ pub(crate) async fn download<P: Ports>(
     Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response())
 }
 
-/// Returns the receipt of a job whose files are there.
-fn receipt_of(job: &Job) -> Result<&Receipt, Problem> {
-    let receipt = job.receipt.as_ref().ok_or_else(|| Problem::no_file(job.state.is_terminal()))?;
-    match job.state {
-        JobState::Expired => Err(Problem::file_deleted()),
-        JobState::Ready if receipt.expires_at <= Timestamp::now() => Err(Problem::file_deleted()),
-        JobState::Ready => Ok(receipt),
-        _ => Err(Problem::no_file(job.state.is_terminal())),
-    }
-}
-
-/// Signs a URL that is good for the configured time, and never longer than the file is kept.
-async fn sign<P: Ports>(
-    portal: &Portal<P>,
-    receipt: &Receipt,
-    file: &FileReceipt,
-) -> Result<SignedUrl, Problem> {
-    let kept = receipt.expires_at.duration_since(Timestamp::now());
-    let kept = Duration::try_from(kept).unwrap_or_default().max(Duration::from_secs(1));
-    let signed = portal.store.sign_download(file, portal.download_time.min(kept)).await;
-    match signed {
-        Ok(Some(signed)) => Ok(signed),
-        Ok(None) => Err(Problem::unavailable("the file's bucket", &OtherBucket)),
-        Err(error) => Err(Problem::unavailable("the store", &error)),
-    }
-}
-
-/// A file is in another bucket than the portal signs for.
-#[derive(Debug, thiserror::Error)]
-#[error("the file is not in DOWNPIPE_BUCKET")]
-struct OtherBucket;
-
 fn record(job: &Job, receipt: &Receipt, file: u32, caller: &Caller) -> Download {
     Download {
-        job: job.id.clone(),
-        export: job.export.clone(),
-        title: receipt.title.clone(),
-        file,
         requester: Some(caller.requester.clone()),
         via: DownloadVia::App,
         app: Some(caller.app.clone()),
         address: caller.address.clone(),
-        at: Timestamp::now(),
+        ..record_of(job, receipt, file)
     }
 }
 

@@ -1,15 +1,17 @@
 //! The portal's secret: the apps that may send people, with their origins, exports and keys.
 
 mod parse;
-mod store;
 
 pub use self::parse::InvalidSecret;
-pub use self::store::SecretStore;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use downpipe_app::kept_secret::{KeptSecret, SecretForm};
 use jsonwebtoken::{Algorithm, DecodingKey};
+
+/// The portal's secret, read again when a request finds it old.
+pub type SecretStore = KeptSecret<PortalSecret>;
 
 /// The apps by name.
 #[derive(Debug, Clone, Default)]
@@ -39,15 +41,16 @@ pub(crate) struct AppKey {
     pub(crate) key: DecodingKey,
 }
 
-impl PortalSecret {
-    /// Parses the secret's JSON.
-    ///
-    /// # Errors
-    /// With everything that is wrong. Nothing of the secret is quoted.
-    pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
+impl SecretForm for PortalSecret {
+    const VARIABLE: &'static str = "DOWNPIPE_PORTAL_SECRET";
+    type Invalid = InvalidSecret;
+
+    fn parse(text: &str) -> Result<Self, InvalidSecret> {
         parse::parse(text)
     }
+}
 
+impl PortalSecret {
     /// Returns the app of this name.
     pub(crate) fn app(&self, name: &str) -> Option<&App> {
         self.apps.get(name)

@@ -8,5 +8,6 @@ mod exports;
 mod files;
 mod guards;
 mod jobs;
+mod links;
 mod routes;
 mod support;

@@ -9,10 +9,13 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use downpipe_app::kept_secret::{KeptSecret, SecretForm as _};
 use downpipe_core::cache::JobCache;
 use downpipe_core::catalog::{Catalog, DefinitionFile};
-use downpipe_core::job::{Failure, JobId, Receipt};
+use downpipe_core::job::{Failure, JobId, NewJob, Receipt};
 use downpipe_core::ledger::{Claim, Lease, Ledger};
+use downpipe_core::link::{LinkKey, LinkKeys};
+use downpipe_core::message::Message;
 use downpipe_core::testing::{MemoryCache, MemoryJobTable, MemoryStore, RecordingQueue};
 use downpipe_portal::router::router;
 use downpipe_portal::{Histories, Portal, PortalSecret, Ports, RequestLimits, SecretStore, Watched};
@@ -45,8 +48,9 @@ description = "Every order of a period."
 time_zone = "Asia/Tokyo"
 sql = "SELECT id FROM orders WHERE day >= :from AND (:status IS NULL OR status = :status) AND (:customer IS NULL OR customer = :customer)"
 params = { from = { type = "date", label = "From", help = "The first day." }, status = { type = "string", one_of = ["open", "closed"], required = false }, customer = { type = "integer", required = false, locked = true } }
-access = { requesters = ["*@example.com"] }
+access = { requesters = ["*@example.com"], link = "holder" }
 output = { filename = "orders-{from}" }
+ja = { title = "注文", params = { from = { label = "開始日" } } }
 "#,
     ),
     (
@@ -101,6 +105,7 @@ impl TestPortal {
             store: MemoryStore::new(),
             cache: JobCache::new(MemoryCache::default(), None),
             secrets: SecretStore::fixed(secret(&hmac, &ecdsa)),
+            links: KeptSecret::fixed(link_keys()),
             url: URL.to_owned(),
             operators: vec![OPERATOR.parse().unwrap()],
             jobs_per_person: 3,
@@ -183,6 +188,13 @@ impl TestPortal {
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
+    /// Records a message of this person on the queue, and returns the job's id.
+    pub(crate) async fn recorded_job_of(&self, person: &str) -> String {
+        let body = json!({ "export": "orders", "params": { "from": "2026-01-01" }, "requested_by": person });
+        let job = NewJob::of(&Message::parse(&body.to_string()), "m-1", &body.to_string()).unwrap();
+        self.portal.ledger.accept(&job).await.unwrap().to_string()
+    }
+
     /// Begins an attempt at a job, as a worker does.
     pub(crate) async fn claim(&self, id: &str) -> Lease {
         let id: JobId = id.parse().unwrap();
@@ -251,6 +263,11 @@ pub(crate) fn claims(change: Value) -> Value {
         claims[name] = value.clone();
     }
     claims
+}
+
+/// The keys of links: the first signs, and the other is being replaced.
+pub(crate) fn link_keys() -> LinkKeys {
+    LinkKeys::new(LinkKey { id: 2, key: [2; 32] }, vec![LinkKey { id: 1, key: [1; 32] }]).unwrap()
 }
 
 pub(crate) fn catalog() -> Catalog {

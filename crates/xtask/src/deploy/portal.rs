@@ -21,6 +21,8 @@ pub struct PortalOptions<'a> {
     pub url: &'a str,
     /// The portal's secret: the apps and their keys.
     pub secret: &'a Value,
+    /// The secret of links: their keys.
+    pub links: &'a Value,
     /// `mysql://USER:PASSWORD@HOST:PORT/DATABASE` of the ledger.
     pub database_url: &'a str,
     /// Where the files are in the bucket.
@@ -37,6 +39,7 @@ pub fn deploy_portal(env: &StackEnv, options: &PortalOptions<'_>) -> Result<Depl
         let aws = AwsCli::new(env);
         let key = code::upload(aws, options.package)?;
         let portal_secret = secret::put(aws, &format!("{name}/portal"), options.secret)?;
+        let link_secret = secret::put(aws, &format!("{name}/links"), options.links)?;
         let database_secret = secret::put_login(aws, &format!("{name}/database"), options.database_url)?;
         let ca = env.database_ca.as_deref().map_or_else(Default::default, Path::to_string_lossy);
         let parameters = [
@@ -44,6 +47,7 @@ pub fn deploy_portal(env: &StackEnv, options: &PortalOptions<'_>) -> Result<Depl
             ("CodeKey", &key),
             ("PortalUrl", options.url),
             ("PortalSecretArn", &portal_secret),
+            ("LinkSecretArn", &link_secret),
             ("DatabaseSecretArn", &database_secret),
             ("DatabaseCa", &ca),
             ("FilesBucket", options.worker.output("BucketName")?),
@@ -71,7 +75,7 @@ pub fn delete_portal(env: &StackEnv, portal: &Deployment) -> Result<()> {
     let aws = AwsCli::new(env);
     let stack = ["--stack-name", &portal.stack_name];
     aws.text(&[&["cloudformation", "delete-stack"], &stack[..]].concat())?;
-    for name in ["portal", "database"] {
+    for name in ["portal", "links", "database"] {
         secret::delete(aws, &format!("{}/{name}", portal.stack_name))?;
     }
     Ok(())

@@ -14,7 +14,7 @@ const CORE_LAYERS: [&[&str]; 9] = [
     &["request"],
     &["source"],
     &["catalog"],
-    &["message", "store", "ledger", "cache", "notice"],
+    &["message", "store", "ledger", "link", "cache", "notice"],
     &["job"],
     &["words", "phrases"],
     &["error_chain", "language", "mutex", "queue", "login", "requester", "untrusted_text"],

@@ -64,13 +64,15 @@ fn definitions_in_the_documents_are_right() {
 
 #[test]
 fn every_key_of_a_definition_is_documented() {
-    let nested = ["params", "resume", "columns", "profiles", "limits", "throttle", "access", "output"];
+    let nested = ["params", "resume", "columns", "profiles", "limits", "throttle", "access", "output", "ja"];
     let mut top = keys(DEFINITIONS, "### Top level");
     top.extend(nested.map(str::to_owned));
     assert_eq!(known_keys("unknown = 1"), top);
     for section in nested {
         let text = match section {
             "params" => "[params.a]\ntype = \"string\"\nunknown = 1".to_owned(),
+            // It has keys of other sections, which the text lists.
+            "ja" => continue,
             "columns" | "profiles" => format!("[{section}.a]\nunknown = 1"),
             _ => format!("[{section}]\nunknown = 1"),
         };

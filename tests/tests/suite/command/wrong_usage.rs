@@ -111,7 +111,7 @@ async fn wrong_definition_is_named_with_its_line() {
     let check = shell.run(&["check"]);
     assert_eq!(check.code, Some(1));
     insta::assert_snapshot!(check.stderr, @"
-    error: exports/broken.toml:3: colour: unknown field `colour`, expected one of `title`, `description`, `time_zone`, `sql`, `sql_mode`, `params`, `resume`, `columns`, `profiles`, `limits`, `throttle`, `access`, `output`
+    error: exports/broken.toml:3: colour: unknown field `colour`, expected one of `title`, `description`, `time_zone`, `sql`, `sql_mode`, `params`, `resume`, `columns`, `profiles`, `limits`, `throttle`, `access`, `output`, `ja`
     error: exports/large.toml:2: sql: `:x` is not declared in [params]
     downpipe: 2 of 3 definitions are wrong
     ");

@@ -29,7 +29,7 @@ const STATEMENTS: [(&[&str], &[&str]); 7] = [
         &["Objects", "ListAndTellAbsentFromForbidden", "ListUploads"],
     ),
     (&["downpipe-aws/src/dynamodb/table.rs", "downpipe-aws/src/dynamodb/writes.rs"], &["Jobs", "FindJobs"]),
-    (&["downpipe-aws/src/secrets.rs"], &["DatabaseSecret", "SigningSecret"]),
+    (&["downpipe-aws/src/secrets.rs"], &["DatabaseSecret", "SigningSecret", "LinkSecret"]),
     (&["downpipe-aws/src/ses/"], &["Mail"]),
     (&["downpipe-aws/src/sns.rs"], &["Notice"]),
     (&["downpipe-aws/src/sqs.rs"], &["Queue"]),

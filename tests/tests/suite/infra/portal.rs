@@ -14,6 +14,7 @@ fn with(more: Parameters) -> Parameters {
         ("CodeKey", "portal-1.zip"),
         ("PortalUrl", URL),
         ("PortalSecretArn", SECRET),
+        ("LinkSecretArn", SECRET),
         ("FilesBucket", "files"),
         ("QueueUrl", "https://sqs.us-east-1.amazonaws.com/123456789012/requests"),
         ("QueueArn", "arn:aws:sqs:us-east-1:123456789012:requests"),

@@ -12,6 +12,7 @@ const VALKEY: &str = "valkey://downpipe-worker-0a1b2c3d@downpipe-0a1b2c3d.server
 const MEMCACHED: &str = "memcached://cache.abcdef.cfg.use1.cache.amazonaws.com:11211";
 
 const SIGNING: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:signing-AbCdEf";
+const LINKS: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:links-AbCdEf";
 
 /// The parameters that have no default.
 fn required() -> Parameters {
@@ -64,7 +65,11 @@ fn options() -> Vec<Parameters> {
         parameters([("LedgerTable", "downpipe-ledger"), ("LedgerKeyArn", KEY)]),
         parameters([("DatabaseAuth", "iam"), ("DatabaseUserArn", user)]),
         parameters([("DatabaseSecretKeyArn", KEY), ("DatabaseCa", "/opt/ca.pem"), ("Architecture", "arm64")]),
-        parameters([("SigningSecretArn", SIGNING), ("PortalUrl", "https://downloads.example.com")]),
+        parameters([
+            ("SigningSecretArn", SIGNING),
+            ("PortalUrl", "https://downloads.example.com"),
+            ("LinkSecretArn", LINKS),
+        ]),
         mail(),
         parameters([
             ("CatalogBucket", "catalog"),

@@ -11,6 +11,9 @@ use xtask::deploy::{Deployment, Effort, PortalOptions, delete_portal, deploy_por
 use super::support::{ALICE, Answer, KEY, get_at, post_at, token};
 
 /// The audience of tokens. Here nothing answers at it.
+/// 32 bytes in base64.
+const KEY_OF_LINKS: &str = "bGluay1rZXktb2YtMzItYnl0ZXMtZm9yLXRlc3RzISE=";
+
 const URL: &str = "https://exports.example.com";
 
 const ORDERS: &str = "
@@ -34,6 +37,7 @@ impl Portal {
         let (worker, database_url) = (downpipe.deployment().clone(), downpipe.database.url.clone());
         let secret = json!({ "apps": { "shop": {
             "exports": ["orders"], "keys": [{ "kid": "2026-11", "alg": "HS256", "key": KEY }] } } });
+        let links = json!({ "keys": [{ "id": 1, "key": KEY_OF_LINKS }] });
         let deploying = tokio::task::spawn_blocking(move || {
             package(&bootstrap, &exports, &zip, Effort::Fast).unwrap();
             let options = PortalOptions {
@@ -42,6 +46,7 @@ impl Portal {
                 worker: &worker,
                 url: URL,
                 secret: &secret,
+                links: &links,
                 database_url: &database_url,
                 prefix: "files",
             };

@@ -25,6 +25,7 @@ const TABLE: &str = "
 const DEFINITION: &str = r#"title = "注文"
 sql = "SELECT id, day, customer FROM orders WHERE day >= :from AND day < :to ORDER BY id"
 params = { from = { type = "date" }, to = { type = "date" } }
+access = { link = "holder" }
 output = { filename = "注文-{from}" }
 "#;
 
@@ -37,7 +38,7 @@ pub(super) async fn orders() -> TestStack {
 pub(super) struct PortalProcess {
     pub(super) process: WorkerProcess,
     pub(super) url: String,
-    _secret: NamedTempFile,
+    _secrets: [NamedTempFile; 2],
 }
 
 /// An answer.
@@ -46,6 +47,14 @@ pub(super) struct Answer {
     pub(super) status: u16,
     headers: BTreeMap<String, String>,
     pub(super) text: String,
+}
+
+/// Writes the secret of links, which worker and portal share.
+pub(super) fn link_secret() -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    let keys = json!({ "keys": [{ "id": 1, "key": BASE64_STANDARD.encode([1; 32]) }] });
+    std::fs::write(file.path(), keys.to_string()).unwrap();
+    file
 }
 
 impl PortalProcess {
@@ -59,15 +68,17 @@ impl PortalProcess {
         let apps = json!({ "apps": { "shop": { "origins": [], "exports": ["orders"], "keys": [
             { "kid": "2026-11", "alg": "HS256", "key": KEY }] } } });
         std::fs::write(secret.path(), apps.to_string()).unwrap();
+        let links = link_secret();
         let address = free_address();
         let url = format!("http://{address}");
         let mut command = test_stack.command(&["serve", "--listen", &address]);
         command
             .env("DOWNPIPE_PORTAL_URL", &url)
             .env("DOWNPIPE_PORTAL_SECRET", format!("file:{}", secret.path().display()))
+            .env("DOWNPIPE_LINK_SECRET", format!("file:{}", links.path().display()))
             .env("DOWNPIPE_LOGIN", "none")
             .envs(variables.iter().copied());
-        let portal = Self { process: WorkerProcess::start(&mut command), url, _secret: secret };
+        let portal = Self { process: WorkerProcess::start(&mut command), url, _secrets: [secret, links] };
         eventually("the portal answers", async || send(Request::get(&portal.url, "/healthz")).await.ok())
             .await;
         portal
@@ -124,6 +135,12 @@ pub(super) async fn post_at(url: &str, token: &str, body: &Value) -> Answer {
 /// Fetches a URL without a token, as a browser follows a redirect.
 pub(super) async fn fetch(url: &str) -> Answer {
     send(Request::get(url, "")).await.unwrap()
+}
+
+/// Presses a button of a page's form.
+pub(super) async fn press(url: &str, form: &str) -> Answer {
+    let request = Request::get(url, "").with("content-type", "application/x-www-form-urlencoded");
+    send(Request { body: Some(form.to_owned()), ..request }).await.unwrap()
 }
 
 /// Signs a token of the shop for this person with a key in base64.

@@ -164,6 +164,17 @@ pub struct Access {
     /// The patterns in lower case. `None` allows every requester.
     requesters: Option<Vec<String>>,
     shares_results: bool,
+    link: LinkAccess,
+}
+
+/// For whom the link of an e-mail is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LinkAccess {
+    /// For the requester, who logs in.
+    #[default]
+    Requester,
+    /// For everyone who has it.
+    Holder,
 }
 
 impl Access {
@@ -179,6 +190,12 @@ impl Access {
     #[must_use]
     pub fn shares_results(&self) -> bool {
         self.shares_results
+    }
+
+    /// Returns for whom the link of an e-mail is good.
+    #[must_use]
+    pub fn link(&self) -> LinkAccess {
+        self.link
     }
 
     /// Reads a pattern and folds its case, as a requester's is. Refuses a pattern that no requester can match.

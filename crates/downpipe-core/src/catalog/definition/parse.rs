@@ -19,7 +19,9 @@ use super::source_text::Source;
 use super::throttle::{RawThrottle, read_throttle};
 use super::translation::{RawTranslation, read_translation};
 use super::{time_zone, toml_error, warnings};
-use crate::catalog::definition::{Access, Definition, DefinitionError, Limits, Places, REQUESTED_BY};
+use crate::catalog::definition::{
+    Access, Definition, DefinitionError, Limits, LinkAccess, Places, REQUESTED_BY,
+};
 use crate::catalog::sql::SqlTemplate;
 
 #[derive(Deserialize)]
@@ -62,6 +64,7 @@ struct RawLimits {
 struct RawAccess {
     requesters: Option<Vec<Spanned<String>>>,
     shared: Option<Spanned<bool>>,
+    link: Option<Spanned<String>>,
 }
 
 impl Definition {
@@ -188,7 +191,15 @@ fn read_access(source: &Source<'_>, raw: RawAccess, sql: &SqlTemplate) -> Result
         let reason = "access.shared: expected no `:requested_by` in the SQL, whose result differs between requesters, or shared = false";
         return Err(source.wrong(shared.span(), reason.to_owned()));
     }
-    Ok(Access { requesters, shares_results: shared.is_some() })
+    let link = match raw.link.as_ref().map(|link| (link.get_ref().as_str(), link.span())) {
+        None | Some(("requester", _)) => LinkAccess::Requester,
+        Some(("holder", _)) => LinkAccess::Holder,
+        Some((other, span)) => {
+            let reason = format!("access.link: expected \"requester\" or \"holder\", got {other:?}");
+            return Err(source.wrong(span, reason));
+        }
+    };
+    Ok(Access { requesters, shares_results: shared.is_some(), link })
 }
 
 impl From<RawLimits> for Limits {

@@ -115,7 +115,10 @@ mod tests {
     fn section_that_is_wrong_is_refused_naming_the_key() {
         for (ja, reason) in [
             ("[ja]\ntitle = \" \"\n", "orders.toml:10: ja.title: expected some text, got none"),
-            ("[ja.params.day]\nlabel = \"日\"\n", "orders.toml:9: ja.params.day: expected a parameter of [params]"),
+            (
+                "[ja.params.day]\nlabel = \"日\"\n",
+                "orders.toml:9: ja.params.day: expected a parameter of [params]",
+            ),
         ] {
             assert_eq!(parse(ja).unwrap_err().to_string(), reason);
         }

@@ -1,6 +1,7 @@
 //! A definition as the API shows it: what a person may choose.
 
 use downpipe_core::catalog::{Catalog, Definition, Param, ParamType, Value};
+use downpipe_core::language::Language;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -87,21 +88,28 @@ struct FormatView {
 }
 
 impl ExportSummary {
-    pub(crate) fn of(definition: &Definition) -> Self {
+    pub(crate) fn of(definition: &Definition, language: Language) -> Self {
         Self {
             name: definition.name.clone(),
-            title: definition.title.clone(),
-            description: definition.description.clone(),
+            title: definition.title_in(language).to_owned(),
+            description: definition.description_in(language).map(str::to_owned),
         }
     }
 }
 
 impl ExportView {
     /// Returns an export as this person may ask for it.
-    pub(crate) fn of(definition: &Definition, catalog: &Catalog, caller: &Caller) -> Self {
-        let ExportSummary { name, title, description } = ExportSummary::of(definition);
+    pub(crate) fn of(
+        definition: &Definition,
+        catalog: &Catalog,
+        caller: &Caller,
+        language: Language,
+    ) -> Self {
+        let ExportSummary { name, title, description } = ExportSummary::of(definition, language);
         let is_free = |(name, param): &(&String, &Param)| !param.locked && !caller.params.contains_key(*name);
-        let params = definition.params.iter().filter(is_free);
+        let in_order =
+            definition.param_order().iter().filter_map(|name| definition.params.get_key_value(name));
+        let params = in_order.filter(is_free);
         let choices = catalog.choices(definition);
         let formats = choices.formats.into_iter();
         let style = &definition.output.style;
@@ -110,7 +118,7 @@ impl ExportView {
             title,
             description,
             time_zone: definition.time_zone.iana_name().map(str::to_owned),
-            params: params.map(|(name, param)| ParamView::of(name, param)).collect(),
+            params: params.map(|(name, param)| ParamView::of(definition, name, param, language)).collect(),
             profiles: choices.profiles,
             formats: formats
                 .map(|choice| FormatView { format: choice.format, compressions: choice.compressions })
@@ -124,7 +132,7 @@ impl ExportView {
 }
 
 impl ParamView {
-    fn of(name: &str, param: &Param) -> Self {
+    fn of(definition: &Definition, name: &str, param: &Param, language: Language) -> Self {
         let kind = match param.kind {
             ParamType::String => "string",
             ParamType::Integer => "integer",
@@ -139,8 +147,8 @@ impl ParamView {
             required: param.required,
             default: param.default.as_ref().map(Value::to_json).unwrap_or_default(),
             one_of: param.one_of.iter().map(Value::to_json).collect(),
-            label: param.label.clone(),
-            help: param.help.clone(),
+            label: definition.label_in(language, name).map(str::to_owned),
+            help: definition.help_in(language, name).map(str::to_owned),
             max_length: param.max_length,
         }
     }
