@@ -9,7 +9,7 @@ use downpipe_core::testing::sample_notices;
 use downpipe_tests::aws;
 use downpipe_tests::inbox::Inbox;
 use downpipe_tests::mailbox::{mails_to, verified};
-use downpipe_tests::unique;
+use downpipe_tests::{eventually, unique};
 
 fn notice(requester: &Requester, name: &str) -> Notice {
     let mut notices = sample_notices(requester).into_iter();
@@ -72,7 +72,11 @@ async fn program_on_a_topic_gets_the_job_and_no_link() {
         let (inbox, topic) = (Inbox::of(&config, &arn).await, SnsTopic::new(&config, &arn));
         let alice: Requester = "alice@example.com".parse().unwrap();
         topic.publish(&notice(&alice, "ready_ja")).await.unwrap();
-        let seen = inbox.take().await;
+        // LocalStack answers before it delivers.
+        let seen = eventually("the topic delivers the job", async || {
+            Some(inbox.take().await).filter(|seen| !seen.is_empty())
+        });
+        let seen = seen.await;
         assert_eq!((seen.len(), seen[0].subject.as_str()), (1, "Export orders is ready"));
         let event = &seen[0].event;
         assert_eq!((&event["event"], &event["job"]["state"]), (&"job.ready".into(), &"ready".into()));

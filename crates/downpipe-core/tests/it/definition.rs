@@ -213,7 +213,7 @@ fn unknown_key_in_any_section_is_refused() {
     assert_snapshot!(refused_param("typ = \"date\""), @"exports/orders.toml:4: params.x.typ: unknown field `typ`, expected one of `type`, `required`, `default`, `one_of`, `label`, `help`, `locked`, `max_length`");
     assert_snapshot!(refused("[params.x]\ntype = \"date\"\n[limits]\nrow = 5"), @"exports/orders.toml:6: limits.row: unknown field `row`, expected one of `rows`, `bytes`, `seconds`");
     assert_snapshot!(refused("[columns.a]\nheading = \"x\""), @"exports/orders.toml:4: columns.a.heading: unknown field `heading`, expected one of `label`, `hide`, `position`, `as`, `mask`");
-    assert_snapshot!(refused("[access]\nrequester = []"), @"exports/orders.toml:4: access.requester: unknown field `requester`, expected `requesters` or `shared`");
+    assert_snapshot!(refused("[access]\nrequester = []"), @"exports/orders.toml:4: access.requester: unknown field `requester`, expected one of `requesters`, `shared`, `link`");
     assert_snapshot!(refused_output("file = \"x\""), @"exports/orders.toml:6: output.file: unknown field `file`, expected one of `profile`, `format`, `compression`, `filename`, `retention`, `reuse`");
     assert_snapshot!(refused("[resume]\ncolumn = \"id\"\nstart = 0\nend = 5"), @"exports/orders.toml:6: resume.end: unknown field `end`, expected `column` or `start`");
 }
