@@ -1,7 +1,7 @@
 //! Asking again for what a job did not bring, or no longer has.
 
 use downpipe_core::catalog::Catalog;
-use downpipe_core::job::{Job, JobState, Via};
+use downpipe_core::job::{Job, JobState, Receipt, Via};
 use downpipe_core::ledger::{JobQueries, JobTable};
 use downpipe_core::message::{ExportMessage, Message, Rejections};
 use downpipe_core::queue::Queue;
@@ -45,7 +45,7 @@ pub async fn retry<T: JobTable + JobQueries, Q: Queue, S: ResumableStore>(
     job: &Job,
     retry: &Retry<'_>,
 ) -> Result<Accepted, RetryError> {
-    if !matches!(job.state, JobState::Failed | JobState::Cancelled | JobState::Expired) {
+    if !is_over(job) {
         return Err(RetryError::NotOver(job.state));
     }
     let message = match Message::parse(&job.message)? {
@@ -57,4 +57,14 @@ pub async fn retry<T: JobTable + JobQueries, Q: Queue, S: ResumableStore>(
     let expected_rows = job.expected_rows;
     let click = Click { request: &request, message: &message, via, app, expected_rows, jobs_per_person };
     Ok(clicks.accept(&click).await?)
+}
+
+/// Returns whether a job has brought nothing, or has its file no longer. The sweep expires a job some time after its file's end.
+fn is_over(job: &Job) -> bool {
+    let is_past = |receipt: &Receipt| receipt.expires_at <= jiff::Timestamp::now();
+    match job.state {
+        JobState::Failed | JobState::Cancelled | JobState::Expired => true,
+        JobState::Ready => job.receipt.as_ref().is_some_and(is_past),
+        _ => false,
+    }
 }

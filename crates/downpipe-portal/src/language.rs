@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use downpipe_core::language::Language;
 use url::form_urlencoded;
 
-/// The language of whoever reads the answer.
+/// The language of the person who reads the answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReaderLanguage(pub(crate) Language);
 

@@ -19,7 +19,7 @@ use crate::test_worker::{TestWorker, alice_knows, continuation, delivery, retry_
 /// Asks for all of a table that takes longer than one run.
 pub(crate) const ALL: &str = r#"{"export":"all","requested_by":"alice@example.com","request_id":"a-click"}"#;
 
-/// The same, asked for again.
+/// Asks for all of the table under another idempotency key.
 const AGAIN: &str = r#"{"export":"all","requested_by":"alice@example.com","request_id":"another-click"}"#;
 
 /// Rows of three to a part, one every twenty seconds.

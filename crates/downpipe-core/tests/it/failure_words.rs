@@ -88,7 +88,7 @@ fn failure_of_an_unknown_code_has_words_of_no_particular_failure() {
     assert_snapshot!(words(Language::Ja).message, @"ファイルを作成できませんでした。");
 }
 
-/// The words are Japanese of their own, not a translation word by word: whoever changes them reads them here.
+/// The words are Japanese of their own, not a translation word by word: a change of them is read here.
 #[test]
 fn failure_of_every_code_in_japanese() {
     let mut seen = BTreeSet::new();

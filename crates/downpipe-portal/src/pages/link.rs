@@ -8,7 +8,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Form;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -16,19 +16,21 @@ use downpipe_app::retry::{self, Retry};
 use downpipe_core::catalog::{Definition, LinkAccess};
 use downpipe_core::job::{FailureWords, Job, JobId, JobState, Receipt, Via};
 use downpipe_core::ledger::{Download, DownloadVia};
-use downpipe_core::link::{LINK_RETENTION, Link};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use url::Url;
 
 use super::words::Words;
-use super::{MessagePage, page};
+use super::{message, page};
 use crate::files;
 use crate::language::ReaderLanguage;
 use crate::peer::Peer;
 use crate::portal::{Portal, Ports};
 use crate::problem::Problem;
+
+/// The query of the page after its job was asked for again.
+const ASKED_AGAIN: &str = "again";
 
 /// What a good link leads to.
 struct Target<'p> {
@@ -69,10 +71,14 @@ pub(super) async fn show<P: Ports>(
     State(portal): State<Arc<Portal<P>>>,
     peer: Peer,
     Path(token): Path<String>,
+    RawQuery(query): RawQuery,
     ReaderLanguage(language): ReaderLanguage,
 ) -> Result<Response, Problem> {
     let words = Words::of(language);
     let Some(target) = open(&portal, &peer, &token).await? else { return Ok(nowhere(words)) };
+    if query.as_deref() == Some(ASKED_AGAIN) {
+        return Ok(message(StatusCode::OK, words, words.preparing, words.preparing_advice));
+    }
     let Target { job, definition } = &target;
     let state = state_of(job, definition, words);
     let form_target = match &state {
@@ -119,8 +125,9 @@ pub(super) async fn download<P: Ports>(
     Ok(see_other(&signed.url))
 }
 
-/// Asks again for what a job was asked for, in the name of its requester, and leads to the new job's page. Only where there is no
-/// file: a link lets its holder have that file, and nothing else.
+/// Asks again for what a job was asked for, in the name of its requester. Only where there is no file.
+///
+/// The link of the new job is the requester's alone, in their e-mail: an old link lets its holder have that file, and nothing else.
 pub(super) async fn retry<P: Ports>(
     State(portal): State<Arc<Portal<P>>>,
     peer: Peer,
@@ -130,14 +137,12 @@ pub(super) async fn retry<P: Ports>(
     let words = Words::of(language);
     let Some(Target { job, .. }) = open(&portal, &peer, &token).await? else { return Ok(nowhere(words)) };
     let again = Retry { via: Via::Page, app: None, jobs_per_person: Some(portal.jobs_per_person) };
-    let accepted = retry::retry(&portal.clicks(), &portal.catalog, &job, &again).await?;
-    let until = Timestamp::now() + LINK_RETENTION;
-    let link = Link { job: accepted.job.id, until };
-    Ok(see_other(&format!("/l/{}", portal.links.current().await.sign(&link))))
+    retry::retry(&portal.clicks(), &portal.catalog, &job, &again).await?;
+    Ok(see_other(&format!("/l/{token}?{ASKED_AGAIN}")))
 }
 
-/// Returns what a token leads to. `None` for one that leads nowhere: forged, ended, of a job or definition that is gone, of a
-/// requester who may not have it any more, or of a definition whose links ask for a login.
+/// Returns what a token leads to. `None` for one that leads nowhere: forged, ended, of a job or definition that is gone, of a file that
+/// its requester has deleted, of a requester who may not have it any more, or of a definition whose links ask for a login.
 async fn open<'p, P: Ports>(
     portal: &'p Portal<P>,
     peer: &Peer,
@@ -146,11 +151,18 @@ async fn open<'p, P: Ports>(
     portal.limits.count(peer.key()).map_err(Problem::too_many_requests)?;
     let link = portal.links.current().await.verify(token);
     let Some(link) = link.filter(|link| link.until > Timestamp::now()) else { return Ok(None) };
-    let Some(job) = portal.ledger.find(&link.job).await? else { return Ok(None) };
+    let job = portal.ledger.find(&link.job).await?;
+    let Some(job) = job.filter(|job| !is_deleted_early(job)) else { return Ok(None) };
     let definition = portal.catalog.get(&job.export).filter(|definition| {
         definition.access.link() == LinkAccess::Holder && definition.access.allows(&job.requested_by)
     });
     Ok(definition.map(|definition| Target { job, definition }))
+}
+
+/// Returns whether the requester has deleted the file before its time, and with it the links.
+fn is_deleted_early(job: &Job) -> bool {
+    let is_kept = |receipt: &Receipt| receipt.expires_at > Timestamp::now();
+    job.state == JobState::Expired && job.receipt.as_ref().is_some_and(is_kept)
 }
 
 fn state_of<'a>(job: &'a Job, definition: &Definition, words: &Words) -> LinkState<'a> {
@@ -185,13 +197,7 @@ async fn bucket_origin<P: Ports>(portal: &Portal<P>, receipt: &Receipt) -> Resul
 
 /// The page of every link that leads nowhere.
 fn nowhere(words: &'static Words) -> Response {
-    let message = MessagePage {
-        words,
-        title: words.link_to_nothing,
-        advice: words.link_to_nothing_advice,
-        request_number: None,
-    };
-    page(StatusCode::NOT_FOUND, &message, None)
+    message(StatusCode::NOT_FOUND, words, words.link_to_nothing, words.link_to_nothing_advice)
 }
 
 fn see_other(url: &str) -> Response {

@@ -12,7 +12,7 @@ use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use sha2::{Digest as _, Sha256};
 
 use self::words::Words;
@@ -35,7 +35,7 @@ pub(crate) fn style_path() -> &'static str {
 pub(crate) fn routes<P: Ports>() -> Router<Arc<Portal<P>>> {
     Router::new()
         .route("/l/{token}", get(link::show::<P>).post(link::download::<P>))
-        .route("/l/{token}/retry", axum::routing::post(link::retry::<P>))
+        .route("/l/{token}/retry", post(link::retry::<P>))
         .route(style_path(), get(style))
 }
 
@@ -52,6 +52,11 @@ struct MessagePage<'a> {
     title: &'a str,
     advice: &'a str,
     request_number: Option<&'a str>,
+}
+
+/// Returns a page that only says this.
+fn message(status: StatusCode, words: &'static Words, title: &str, advice: &str) -> Response {
+    page(status, &MessagePage { words, title, advice, request_number: None }, None)
 }
 
 /// Returns the page of a problem, in the browser's language.
