@@ -23,7 +23,7 @@ mod upload;
 pub use cache::MemoryCache;
 pub use ledger::MemoryJobTable;
 pub use login::FixedLogin;
-pub use notices::sample_notices;
+pub use notices::{sample_job, sample_notices};
 pub use notifier::RecordingNotifier;
 pub use orders::{order_columns, order_row};
 pub use progress::RecordingProgress;

@@ -24,7 +24,7 @@ pub fn sample_notices(requester: &Requester) -> Vec<(String, Notice)> {
             ready_job(requester, language),
             failed_job(requester, language),
             broken_job(requester, language),
-            ended(requester, language, JobState::Cancelled),
+            sample_job(requester, language, JobState::Cancelled),
         );
         let context = NoticeContext {
             language,
@@ -51,7 +51,7 @@ fn title(language: Language) -> &'static str {
 }
 
 fn ready_job(requester: &Requester, language: Language) -> Job {
-    let mut job = ended(requester, language, JobState::Ready);
+    let mut job = sample_job(requester, language, JobState::Ready);
     let file_name = match language {
         Language::En => "orders-2026-11-01.csv",
         Language::Ja => "注文一覧-2026-11-01.csv",
@@ -100,7 +100,7 @@ fn ready_job(requester: &Requester, language: Language) -> Job {
 }
 
 fn failed_job(requester: &Requester, language: Language) -> Job {
-    let mut job = ended(requester, language, JobState::Failed);
+    let mut job = sample_job(requester, language, JobState::Failed);
     let failure = Failure::new("timed_out").in_case("held_back");
     let failure = failure.with("key", "throttle.rows_per_second").with("seconds", 312);
     job.failure = Some(Failure { detail: Some("SELECT secret".to_owned()), ..failure });
@@ -108,14 +108,16 @@ fn failed_job(requester: &Requester, language: Language) -> Job {
 }
 
 fn broken_job(requester: &Requester, language: Language) -> Job {
-    let mut job = ended(requester, language, JobState::Failed);
+    let mut job = sample_job(requester, language, JobState::Failed);
     let failure = Failure::new("query_failed").with("error", 1054);
     job.failure =
         Some(Failure { for_operator: true, detail: Some("Unknown column 'secret'".to_owned()), ..failure });
     job
 }
 
-fn ended(requester: &Requester, language: Language, state: JobState) -> Job {
+/// Returns a job that has ended after one attempt, without a receipt or a failure.
+#[must_use]
+pub fn sample_job(requester: &Requester, language: Language, state: JobState) -> Job {
     Job {
         id: JobId::of_unreadable("samples", requester.as_str()),
         requested_by: requester.clone(),

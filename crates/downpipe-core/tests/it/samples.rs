@@ -1,10 +1,11 @@
 //! Provides definitions, messages, receipts and jobs for the other modules.
 
 use downpipe_core::catalog::{Catalog, Definition, DefinitionFile};
-use downpipe_core::job::{FileReceipt, Job, JobId, JobState, Receipt, Via};
+use downpipe_core::job::{FileReceipt, Job, JobId, JobState, Receipt};
+use downpipe_core::language::Language;
 use downpipe_core::message::{ExportMessage, Message};
 use downpipe_core::request::ExportRequest;
-use downpipe_core::testing::ScriptedSource;
+use downpipe_core::testing::{ScriptedSource, sample_job};
 
 /// 2026-01-02T03:04:05Z
 pub(crate) const NOW: jiff::Timestamp = jiff::Timestamp::constant(1_767_323_045, 0);
@@ -35,34 +36,16 @@ pub(crate) fn job_id() -> JobId {
 }
 
 pub(crate) fn job(state: JobState) -> Job {
+    let alice = "alice@example.com".parse().unwrap();
     Job {
         id: job_id(),
-        requested_by: "alice@example.com".parse().unwrap(),
-        export: "orders".to_owned(),
-        request_id: "r-1".to_owned(),
-        state,
-        attempt: 1,
-        attempts_since_progress: 1,
-        resume_count: 0,
-        rows: 0,
-        bytes: 0,
-        failure: None,
-        receipt: None,
         created_at: NOW,
         started_at: Some(NOW),
         finished_at: Some(NOW),
-        notified_at: None,
         language: None,
-        via: Via::Queue,
-        app: None,
-        definition_sha256: None,
         expected_rows: None,
-        sent_at: None,
-        checkpoint: None,
-        owner_message_id: None,
-        fingerprint: None,
-        message_id: "m-1".to_owned(),
         message: r#"{"export":"orders","params":{"from":"2026-01-01","limit":5}}"#.to_owned(),
+        ..sample_job(&alice, Language::En, state)
     }
 }
 

@@ -172,9 +172,11 @@ async fn failed_job_is_prepared_again_in_the_name_of_its_requester() {
     let page = open(&portal, pressed.header("location"), "en").await;
     assert!(page.text.contains("<h1>Preparing</h1>"), "{}", page.text);
     let jobs = portal.get(ALICE, "/api/v1/jobs").await.json();
-    let new = jobs["jobs"][0]["id"].as_str().unwrap();
-    assert_ne!(new, id);
-    assert_eq!(jobs["jobs"][0]["state"], "queued");
+    // Both may be of one moment, and then either comes first.
+    let mut states: Vec<&str> =
+        jobs["jobs"].as_array().unwrap().iter().map(|job| job["state"].as_str().unwrap()).collect();
+    states.sort_unstable();
+    assert_eq!(states, ["failed", "queued"]);
     assert!(!page.text.contains("/l/"), "the new job's link is for its requester's e-mail");
 }
 
